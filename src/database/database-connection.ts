@@ -1,0 +1,99 @@
+import { setTimeout } from 'node:timers/promises';
+import {
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { Client } from 'pg';
+import { DataSource, QueryFailedError, TypeORMError } from 'typeorm';
+import { Env } from '../config/env.js';
+
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 1_000;
+const COMPLAIN_EVERY_MS = 10_000;
+
+/**
+ * Connects in the background for as long as it takes: on Cloud Run an instance may start before its database, and one
+ * that gives up would be started again and again. Until then requests that need data are answered with 503.
+ */
+@Injectable()
+export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+  private readonly logger = new Logger(DatabaseConnection.name);
+  private readonly stop = new AbortController();
+  private connecting?: Promise<void>;
+
+  /** How long the connect took, in milliseconds; undefined until there is a connection. */
+  connectMs?: number;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly env: Env,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.connecting = this.connect();
+  }
+
+  onModuleDestroy(): void {
+    this.stop.abort();
+  }
+
+  /** An attempt under way cannot be called back. What it opens is closed here; TypeOrmModule may have been before. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.connecting;
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  private async connect(): Promise<void> {
+    const startedAt = performance.now();
+    let complainAt = 0;
+    for (let attempt = 1; !this.stop.signal.aborted; attempt++) {
+      try {
+        await this.dataSource.initialize();
+        return this.report(performance.now() - startedAt, attempt);
+      } catch (error) {
+        // A wrong entity stays wrong; every failure of the database itself may pass.
+        if (error instanceof TypeORMError && !(error instanceof QueryFailedError)) throw error;
+        const waitedMs = performance.now() - startedAt;
+        if (waitedMs >= complainAt) complainAt = this.complain(error, waitedMs);
+      }
+      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
+      await setTimeout(wait, undefined, { signal: this.stop.signal }).catch(() => undefined);
+    }
+  }
+
+  private report(connectMs: number, attempts: number): void {
+    this.connectMs = Math.round(connectMs);
+    const budgetMs = this.env.DATABASE_STARTUP_BUDGET_MS;
+    this.logger.log({
+      message: `Connected to the database after ${this.connectMs} ms, ${percent(connectMs / budgetMs)} of the budget`,
+      connectMs: this.connectMs,
+      budgetMs,
+      attempts,
+    });
+  }
+
+  /** @returns when to complain again, in milliseconds of waiting */
+  private complain(error: unknown, waitedMs: number): number {
+    const budgetMs = this.env.DATABASE_STARTUP_BUDGET_MS;
+    const { database, host, port } = new Client({ connectionString: this.env.DATABASE_URL });
+    const waited = `Waiting for database ${database} at ${host}:${port} for ${Math.round(waitedMs / 1000)} s`;
+    const next = waitedMs + COMPLAIN_EVERY_MS;
+    if (waitedMs < budgetMs) {
+      this.logger.warn(`${waited}: ${reason(error)}`);
+      return Math.min(next, budgetMs);
+    }
+    this.logger.error(`${waited}, past DATABASE_STARTUP_BUDGET_MS (${budgetMs} ms): ${reason(error)}`);
+    return next;
+  }
+}
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+
+/** Node reports a host with several addresses as an AggregateError without a message. */
+function reason(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reason).join(', ');
+  return error instanceof Error ? error.message : String(error);
+}

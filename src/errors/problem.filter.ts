@@ -1,0 +1,28 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { toProblem } from './to-problem.js';
+
+/** Answers every failure with problem details and logs what is ours to mend. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger(ProblemFilter.name);
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request>();
+    const response = host.switchToHttp().getResponse<Response>();
+    const problem = toProblem(error);
+    const { status } = problem.details;
+    if (status === 500) this.logger.error(error);
+    else if (status > 500) this.logger.warn(`${problem.details.code}: ${String(problem.cause)}`);
+
+    if (response.headersSent) {
+      response.destroy(); // Too late for another answer: a cut connection tells the client that this one is not whole.
+      return;
+    }
+    response
+      .status(status)
+      .set(problem.headers)
+      .type('application/problem+json')
+      .send(JSON.stringify({ ...problem.details, requestId: problem.details.requestId ?? request.id }));
+  }
+}

@@ -1,0 +1,121 @@
+import { STATUS_CODES } from 'node:http';
+import { HttpException } from '@nestjs/common';
+import { EntityMetadataNotFoundError, QueryFailedError, TypeORMError } from 'typeorm';
+import { Problem, problemCatalog, type ProblemType } from './problem.js';
+import {
+  contentTooLarge,
+  databaseBusy,
+  databaseUnavailable,
+  httpError,
+  internalError,
+  invalidRequest,
+  malformedRequest,
+  routeNotFound,
+  unsupportedMediaType,
+} from './problem-types.js';
+
+/**
+ * The one place that turns a failure into an answer. What it does not know is an internal error, which tells the
+ * client nothing; the cause goes to the log.
+ */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return bodyParserProblem(causeOf(error)) ?? databaseProblem(error) ?? httpProblem(error) ?? internal(error);
+}
+
+const internal = (cause: unknown) => new Problem(internalError, { cause });
+
+/** Failures of Express' body parser, by the `type` that it documents: https://github.com/expressjs/body-parser#errors */
+function bodyParserProblem(error: unknown): Problem | undefined {
+  switch (property(error, 'type')) {
+    case 'entity.parse.failed':
+      return new Problem(malformedRequest, { detail: 'The body is not valid JSON', cause: error });
+    case 'entity.too.large':
+      return new Problem(contentTooLarge, {
+        detail: `The limit is ${property(error, 'limit')} bytes`,
+        cause: error,
+      });
+    case 'charset.unsupported':
+    case 'encoding.unsupported':
+      return new Problem(unsupportedMediaType, { cause: error });
+    case 'request.aborted':
+    case 'request.size.invalid':
+      return new Problem(malformedRequest, { detail: 'The body ended too early', cause: error });
+    default:
+      return undefined;
+  }
+}
+
+const retrySoon = { 'Retry-After': '1' };
+
+/** Failures of PostgreSQL, by SQLSTATE; one that is FATAL has ended the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function databaseProblem(error: unknown): Problem | undefined {
+  const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
+  const code = property(cause, 'code');
+  const severity = property(cause, 'severity'); // of an error that PostgreSQL reported
+  if (severity === 'FATAL' || isUnreachable(cause, code)) {
+    return new Problem(databaseUnavailable, { cause: error, headers: retrySoon });
+  }
+  if (!severity) return undefined;
+  switch (code) {
+    case '23505': // unique_violation
+    case '23503': // foreign_key_violation
+    case '23514': // check_violation
+    case '23P01': // exclusion_violation
+      return constraintProblem(error, property(cause, 'constraint'));
+    case '57014': // query_canceled, by statement_timeout
+    case '55P03': // lock_not_available, by lock_timeout
+    case '40001': // serialization_failure
+    case '40P01': // deadlock_detected
+      return new Problem(databaseBusy, { cause: error, headers: retrySoon });
+    default:
+      // Data exceptions: a value that validation let pass and that the column's type refuses.
+      return code?.startsWith('22') ? new Problem(invalidRequest, { cause: error }) : undefined;
+  }
+}
+
+function constraintProblem(error: unknown, constraint: string | undefined): Problem {
+  const type = [...problemCatalog.values()].find((each) => each.constraint?.name === constraint);
+  if (!type?.constraint) return internal(error);
+  const { field } = type.constraint;
+  return new Problem(type, {
+    errors: [{ in: 'body', pointer: `#/${field}`, detail: type.title }],
+    cause: error,
+  });
+}
+
+/** Connection failures (Node's error codes, pg's messages), and the states in which PostgreSQL takes no requests. */
+function isUnreachable(error: unknown, code: string | undefined): boolean {
+  if (/^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/.test(code ?? '')) return true;
+  // 08: connection exception; 53: insufficient resources; 57P0x: shutting down or starting up; 25006: a read-only replica
+  if (/^(08|53|57P0[1-5]|25006)/.test(code ?? '')) return true;
+  if (error instanceof EntityMetadataNotFoundError) return true; // TypeORM before its first connection
+  if (error instanceof TypeORMError) return error.message === 'Driver not Connected';
+  return (
+    error instanceof Error &&
+    /^(Connection terminated|timeout exceeded when|Query read timeout|Client )/.test(error.message)
+  );
+}
+
+/** Nest wraps what Express middleware throws. */
+const causeOf = (error: unknown) => (error instanceof HttpException && error.cause) || error;
+
+const BY_STATUS = new Map<number, ProblemType>([
+  [400, malformedRequest],
+  [404, routeNotFound],
+  [413, contentTooLarge],
+  [415, unsupportedMediaType],
+]);
+
+/** What Nest, Express and libraries throw: the status counts, their words may be internal. */
+function httpProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof HttpException)) return undefined;
+  const status = error.getStatus();
+  const other = { ...httpError, status, title: STATUS_CODES[status] ?? httpError.title };
+  return new Problem(BY_STATUS.get(status) ?? other, { cause: error });
+}
+
+function property(value: unknown, name: string): string | undefined {
+  const found: unknown = typeof value === 'object' && value !== null && Reflect.get(value, name);
+  return typeof found === 'string' || typeof found === 'number' ? String(found) : undefined;
+}

@@ -1,0 +1,36 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiHeader, ApiResponse } from '@nestjs/swagger';
+import { preconditionFailed } from '../errors/problem-types.js';
+import { ApiProblems } from '../openapi/api-problems.decorator.js';
+
+/** Documents the ETag of a response. */
+export const etagHeader = {
+  ETag: {
+    schema: { type: 'string' as const, example: '"1"' },
+    description: 'The version of the representation',
+  },
+};
+
+/** Documents a route that is refused with 412 when the resource has changed. */
+export const ApiIfMatch = () =>
+  applyDecorators(
+    ApiHeader({
+      name: 'If-Match',
+      required: false,
+      description: 'Only when the resource still has this ETag',
+      schema: { type: 'string', example: '"1"' },
+    }),
+    ApiProblems(preconditionFailed),
+  );
+
+/** Documents a route that answers 304 when the client has the representation already. */
+export const ApiIfNoneMatch = () =>
+  applyDecorators(
+    ApiHeader({
+      name: 'If-None-Match',
+      required: false,
+      description: 'Only when the resource has another ETag by now',
+      schema: { type: 'string', example: '"1"' },
+    }),
+    ApiResponse({ status: 304, description: 'The client has this representation already' }),
+  );

@@ -1,0 +1,25 @@
+import { Column, CreateDateColumn, Entity, Index, PrimaryColumn } from 'typeorm';
+
+/** The first answer to a request that bore an Idempotency-Key. */
+@Entity('idempotency_keys')
+export class IdempotencyKey {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'PK_idempotency_keys' })
+  principal!: string;
+
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'PK_idempotency_keys' })
+  key!: string;
+
+  @Column('text')
+  fingerprint!: string;
+
+  /** The problem's body when the answer was one, else null. Text, because jsonb would not keep it byte for byte. */
+  @Column('text', { nullable: true })
+  problem!: string | null;
+
+  @Column('text', { nullable: true })
+  result!: string | null;
+
+  @Index('IX_idempotency_keys_created_at')
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
+  createdAt!: Date;
+}

@@ -1,0 +1,81 @@
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import type { Env } from '../config/env.js';
+import { describeError } from './describe-error.js';
+
+type LoggerEnv = Pick<Env, 'LOG_LEVEL' | 'LOG_FORMAT'> &
+  Partial<Pick<Env, 'DATABASE_URL' | 'COMMIT_SHA' | 'K_SERVICE' | 'K_REVISION'>>;
+
+// https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity
+const SEVERITIES: Record<string, string> = {
+  trace: 'DEBUG',
+  debug: 'DEBUG',
+  info: 'INFO',
+  warn: 'WARNING',
+  error: 'ERROR',
+  fatal: 'CRITICAL',
+};
+
+/** Anything shorter would also be found where it is not the password, and break the line. */
+const SHORTEST_SECRET = 4;
+
+const SECRET_HEADERS = ['["authorization"]', '["cookie"]', '["set-cookie"]', '["x-api-key"]'];
+const REDACTED = [...SECRET_HEADERS, ...SECRET_HEADERS.map((header) => `headers${header}`), 'DATABASE_URL'];
+
+const WIRING = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
+
+/** Writes lines in the shape that Cloud Logging reads: https://cloud.google.com/logging/docs/structured-logging */
+export async function createLogger(env: LoggerEnv, destination?: DestinationStream): Promise<Logger> {
+  return pino(
+    {
+      level: env.LOG_LEVEL,
+      base: env.COMMIT_SHA ? { commit: env.COMMIT_SHA } : {},
+      messageKey: 'message',
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: {
+        level: (label) => ({ severity: SEVERITIES[label] }),
+        log: ({ err, ...fields }) => (err instanceof Error ? { ...fields, ...describeError(err, env) } : fields),
+      },
+      redact: { paths: REDACTED, censor: '[redacted]' },
+      hooks: {
+        streamWrite: concealing(env.DATABASE_URL),
+        // Nest tells its wiring in a line per module and route: for debugging only.
+        logMethod(args, method, level) {
+          const context = Reflect.get(Object(args[0]), 'context');
+          if (level === this.levels.values.info && WIRING.has(context)) this.debug(...args);
+          else method.apply(this, args);
+        },
+      },
+    },
+    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyStream() : pino.destination({ fd: 1, sync: true })),
+  );
+}
+
+/** The database's password can stand in any error text, so it is looked for in the finished line. */
+function concealing(databaseUrl = ''): (line: string) => string {
+  const written = /:\/\/[^:@/]*:([^/?#]+)@/.exec(databaseUrl)?.[1] ?? '';
+  const forms = [written, decoded(written)]
+    .map((form) => JSON.stringify(form).slice(1, -1))
+    .filter((form) => form.length >= SHORTEST_SECRET);
+  return (line) => forms.reduce((text, form) => text.replaceAll(form, '[redacted]'), line);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a bare %, which the driver takes as it is
+  }
+}
+
+async function prettyStream(): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty'); // a development dependency, absent in production
+  return pretty({
+    sync: true,
+    messageKey: 'message',
+    levelKey: 'severity',
+    timestampKey: 'time',
+    errorLikeObjectKeys: [],
+    ignore: 'commit,context,requestId,method,path,status,durationMs,spanId',
+    messageFormat: '{if context}[{context}] {end}{message}',
+  });
+}

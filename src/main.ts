@@ -1,0 +1,18 @@
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+import { appOptions, configureApp } from './app.setup.js';
+import { loadEnv, loggingEnv } from './config/env.js';
+import { createLogger } from './logging/logger.js';
+import { reportCrashes } from './logging/report-crashes.js';
+
+reportCrashes(await createLogger(loggingEnv(process.env)));
+const { HOST, PORT } = loadEnv(process.env);
+
+const app = await NestFactory.create<NestExpressApplication>(AppModule, appOptions);
+configureApp(app);
+// Exit code 0 after SIGTERM; Nest's default is to die by the signal.
+app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+await app.listen(PORT, HOST);
+new Logger('main').log(`Listening on ${await app.getUrl()}`);

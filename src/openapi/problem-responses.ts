@@ -1,0 +1,60 @@
+import { STATUS_CODES } from 'node:http';
+import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
+import { ProblemDto } from '../errors/problem.dto.js';
+import { Problem, problemCatalog, type ProblemType } from '../errors/problem.js';
+import * as common from '../errors/problem-types.js';
+import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
+
+type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
+
+/** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
+export function addProblemResponses(document: OpenAPIObject): OpenAPIObject {
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
+      const operation = item[method];
+      if (operation) addTo(operation, path.startsWith('/health/'));
+    }
+  }
+  return document;
+}
+
+function addTo(operation: Operation, isHealth: boolean): void {
+  const problems = [...ownProblems(operation), ...(isHealth ? [] : commonProblems(operation))];
+  for (const [status, types] of Map.groupBy(problems, (type) => type.status)) {
+    operation.responses[status] = {
+      description: STATUS_CODES[status] ?? '',
+      content: {
+        'application/problem+json': {
+          schema: { $ref: getSchemaPath(ProblemDto) },
+          examples: Object.fromEntries(types.map((type) => [type.code, { summary: type.title, value: example(type) }])),
+        },
+      },
+    };
+  }
+}
+
+function ownProblems(operation: Operation): ProblemType[] {
+  const extensions = operation as unknown as Record<string, unknown>;
+  const keys = Object.keys(extensions).filter((key) => key.startsWith(PROBLEM_EXTENSION));
+  return keys.map((key) => {
+    delete extensions[key];
+    return problemCatalog.get(key.slice(PROBLEM_EXTENSION.length))!;
+  });
+}
+
+function commonProblems({ parameters = [], requestBody }: Operation): ProblemType[] {
+  return [
+    ...(parameters.length > 0 || requestBody ? [common.invalidRequest] : []),
+    ...(requestBody ? [common.malformedRequest, common.contentTooLarge, common.unsupportedMediaType] : []),
+    common.internalError,
+    common.databaseUnavailable,
+    common.databaseBusy,
+  ];
+}
+
+function example(type: ProblemType) {
+  const errors = type.constraint && [
+    { in: 'body' as const, pointer: `#/${type.constraint.field}`, detail: type.title },
+  ];
+  return new Problem(type, { errors, requestId: '5f0c5f3e-6f7a-4a0e-9c7e-0d3e5a1b2c3d' }).details;
+}

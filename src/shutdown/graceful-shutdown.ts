@@ -1,0 +1,69 @@
+import type { Server, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { Env } from '../config/env.js';
+
+/** What the process may take beyond SHUTDOWN_TIMEOUT_MS to close its pools; Cloud Run kills it after 10 s in all. */
+const CLOSING_MS = 500;
+
+/**
+ * Lets a stop go unnoticed: readiness fails, every answer from now on closes its connection, and what is in flight is
+ * finished before Nest closes the server and then the pools. Cloud Run sends SIGTERM after it has ceased to route
+ * requests here; other platforms need SHUTDOWN_DRAIN_MS to notice.
+ */
+@Injectable()
+export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown {
+  private readonly logger = new Logger(GracefulShutdown.name);
+  private readonly inFlight = new Set<ServerResponse>();
+
+  draining = false;
+  private closing = false;
+
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly env: Env,
+  ) {}
+
+  onModuleInit(): void {
+    this.server.prependListener('request', (_request, response: ServerResponse) => {
+      if (this.draining) response.setHeader('Connection', 'close');
+      this.inFlight.add(response);
+      response.once('close', () => {
+        this.inFlight.delete(response);
+        this.closeUnused();
+      });
+    });
+  }
+
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    this.draining = true;
+    if (signal) this.logger.log(`${signal}: ${this.inFlight.size} requests in flight`);
+    for (const response of this.inFlight) {
+      if (!response.headersSent) response.setHeader('Connection', 'close');
+    }
+    this.enforceDeadline(signal);
+    await sleep(this.env.SHUTDOWN_DRAIN_MS);
+    this.closing = true;
+    this.closeUnused();
+  }
+
+  /** Nest waits for every connection, and Node's own close() for those that have never sent a request, too. */
+  private closeUnused(): void {
+    if (this.closing && this.inFlight.size === 0) this.server.closeAllConnections();
+  }
+
+  private enforceDeadline(signal: string | undefined): void {
+    const { SHUTDOWN_TIMEOUT_MS } = this.env;
+    setTimeout(() => {
+      if (this.inFlight.size > 0) this.logger.error(`Cut ${this.inFlight.size} requests that did not end in time`);
+      this.server.closeAllConnections();
+    }, SHUTDOWN_TIMEOUT_MS).unref();
+    // A handler that hangs keeps its connection to the database, and the pool would wait for it.
+    if (signal) setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + CLOSING_MS).unref();
+  }
+
+  private get server(): Server {
+    return this.adapterHost.httpAdapter.getHttpServer();
+  }
+}

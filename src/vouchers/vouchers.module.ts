@@ -1,0 +1,13 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { Voucher } from './voucher.entity.js';
+import { VouchersController } from './vouchers.controller.js';
+import { VouchersService } from './vouchers.service.js';
+
+@Module({
+  imports: [TypeOrmModule.forFeature([Voucher]), IdempotencyModule],
+  controllers: [VouchersController],
+  providers: [VouchersService],
+})
+export class VouchersModule {}

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { buildIfStale } from '../../dev/build.mjs';
+import { startPostgres } from '../../dev/postgres.mjs';
+
+/**
+ * Brings a PostgreSQL (the one of DATABASE_URL, else an embedded one of this run) and a migrated template database,
+ * which every test file copies for itself.
+ */
+export default async function globalSetup() {
+  buildIfStale();
+  const server = process.env.DATABASE_URL
+    ? { url: process.env.DATABASE_URL, stop: async () => {} }
+    : await startPostgres(mkdtempSync(join(tmpdir(), 'test-postgres-')), { durable: false });
+
+  const template = `test_${randomBytes(6).toString('hex')}`;
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${template}`);
+  const url = new URL(server.url);
+  url.pathname = `/${template}`;
+  const { status } = spawnSync(process.execPath, ['dist/migrate.js'], {
+    env: { ...process.env, DATABASE_URL: url.href, LOG_LEVEL: 'warn' },
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('The migrations failed');
+
+  process.env.TEST_SERVER_URL = server.url;
+  process.env.TEST_TEMPLATE = template;
+  globalThis.stopDatabase = async () => {
+    const { rows } = await client.query(`SELECT datname FROM pg_database WHERE datname LIKE $1`, [`${template}%`]);
+    for (const { datname } of rows) await client.query(`DROP DATABASE ${datname} WITH (FORCE)`);
+    await client.end();
+    await server.stop();
+  };
+}

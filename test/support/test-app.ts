@@ -1,0 +1,48 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import supertest from 'supertest';
+import { AppModule } from '../../src/app.module.js';
+import { appOptions, configureApp } from '../../src/app.setup.js';
+import { Env, loadEnv } from '../../src/config/env.js';
+import { createTestDatabase, type TestDatabase } from './test-database.js';
+import { until } from './until.js';
+
+export interface TestApp {
+  app: NestExpressApplication;
+  database: TestDatabase;
+  /** Requests to the application over HTTP. */
+  http: ReturnType<typeof supertest>;
+  url: string;
+  close(): Promise<void>;
+}
+
+/** The whole application as main.ts makes it, listening on a free port, on a database of its own. */
+export async function createTestApp({
+  env = {},
+  adapt = (builder) => builder,
+}: {
+  env?: NodeJS.ProcessEnv;
+  adapt?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+} = {}): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const testEnv = loadEnv({ NODE_ENV: 'test', LOG_LEVEL: 'silent', DATABASE_URL: database.url, ...env });
+  const builder = Test.createTestingModule({ imports: [AppModule] })
+    .overrideProvider(Env)
+    .useValue(testEnv);
+  const testingModule = await adapt(builder).compile();
+  const app = testingModule.createNestApplication<NestExpressApplication>(appOptions);
+  configureApp(app);
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  await until(async () => (await fetch(`${url}/health/startup`)).ok);
+  return {
+    app,
+    database,
+    http: supertest(url),
+    url,
+    async close() {
+      await app.close();
+      await database.drop();
+    },
+  };
+}
