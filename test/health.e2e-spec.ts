@@ -1,0 +1,110 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type Program, startProgram } from './support/program.js';
+import { createTestDatabase, type TestDatabase } from './support/test-database.js';
+import { until } from './support/until.js';
+
+let database: TestDatabase;
+let sut: Program;
+afterEach(async () => {
+  await sut.stop();
+  await database.drop();
+});
+
+async function start({ empty = false, env = {} }: { empty?: boolean; env?: NodeJS.ProcessEnv } = {}) {
+  database = await createTestDatabase({ empty });
+  sut = await startProgram({ DATABASE_URL: database.url, ...env });
+}
+
+async function probe(name: 'startup' | 'live' | 'ready') {
+  const response = await fetch(`${sut.url}/health/${name}`);
+  return { status: response.status, text: await response.text() };
+}
+
+const becomes = (name: 'startup' | 'ready', status: number) => until(async () => (await probe(name)).status === status);
+
+describe('/health/startup', () => {
+  it('is 200 with the time that the connection took', async () => {
+    await start({ env: { DATABASE_STARTUP_BUDGET_MS: '12345' } });
+    await becomes('startup', 200);
+    const { text } = await probe('startup');
+    expect(JSON.parse(text)).toMatchObject({
+      status: 'ok',
+      details: {
+        database: { status: 'up', connectMs: expect.any(Number), budgetMs: 12345, budgetUsed: expect.any(Number) },
+        migrations: { status: 'up' },
+      },
+    });
+  });
+
+  it('is 503 while a migration of this build is pending', async () => {
+    await start({ empty: true });
+    await becomes('ready', 200);
+    const { status, text } = await probe('startup');
+    expect(status).toBe(503);
+    expect(JSON.parse(text).error.migrations.message).toMatch(/^\d pending/);
+    const migrate = await startProgram({ DATABASE_URL: database.url }, 'migrate.js');
+    expect(await migrate.ended).toBe(0);
+    await becomes('startup', 200);
+  });
+
+  it('is 200 when the database is ahead of this build, as after a rollback', async () => {
+    await start();
+    await database.query(
+      `INSERT INTO migrations (timestamp, name) VALUES (9999999999999, 'FromTheFuture9999999999999')`,
+    );
+    await becomes('startup', 200);
+    expect((await probe('startup')).text).toContain('"migrations":{');
+  });
+});
+
+describe('when the database goes away', () => {
+  it('liveness stays, readiness goes and comes back by itself, and nothing internal is told', async () => {
+    await start();
+    await becomes('startup', 200);
+    await becomes('ready', 200);
+    await database.takeAway();
+    await becomes('ready', 503);
+    expect((await probe('live')).status).toBe(200);
+    expect((await probe('startup')).status).toBe(200);
+    const { text } = await probe('ready');
+    expect(JSON.parse(text)).toMatchObject({ status: 'error', error: { database: { status: 'down' } } });
+    expect(text).not.toMatch(/test_|127\.0\.0\.1|postgres|SELECT|accepting/);
+    await database.giveBack();
+    await becomes('ready', 200);
+  });
+});
+
+describe('/health/ready', () => {
+  it('asks the database at most once a second, however many probes come', async () => {
+    await start();
+    await becomes('ready', 200);
+    const asked = new Set<string>();
+    const startedAt = performance.now();
+    for (let round = 0; round < 30; round++) {
+      await Promise.all(Array.from({ length: 30 }, () => probe('ready')));
+      const [session] = await database.query<{ query_start: string }>(
+        `SELECT query_start::text FROM pg_stat_activity
+          WHERE datname = current_database() AND application_name = 'starter-nestjs health' AND query = 'SELECT 1'`,
+      );
+      asked.add(session?.query_start ?? '');
+    }
+    const seconds = (performance.now() - startedAt) / 1000;
+    expect(asked.size).toBeLessThanOrEqual(Math.ceil(seconds) + 1);
+  });
+
+  it('does not mistake a busy pool for a lost database', async () => {
+    await start({ env: { DATABASE_POOL_MAX: '2', DATABASE_STATEMENT_TIMEOUT_MS: '60000' } });
+    await becomes('ready', 200);
+    await database.query(`INSERT INTO vouchers (code, max_redemptions) VALUES ('HELD', 10)`);
+    const holder = await database.hold(`SELECT FROM vouchers WHERE code = 'HELD' FOR UPDATE`);
+    const held = [1, 2].map(() => fetch(`${sut.url}/v1/vouchers/HELD/redemptions`, { method: 'POST' }));
+    await until(async () => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      return (await database.query(waiting)).length === 2;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1_100)); // until the verdict from before is too old
+    expect((await probe('ready')).status).toBe(200);
+    await holder.release();
+    expect((await Promise.all(held)).map(({ status }) => status)).toEqual([201, 201]);
+  });
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { readFileSync } from 'node:fs';
+import { problemCatalog } from '../src/errors/problem.js';
+import * as transport from '../src/errors/problem-types.js';
+import { type Program, startProgram } from './support/program.js';
+import { createTestApp } from './support/test-app.js';
+
+// The built service: Swagger's compiler plugin, which reads types and comments, works when the service is built.
+let sut: Program;
+let document: OpenAPIObject;
+beforeAll(async () => {
+  sut = await startProgram({ DATABASE_URL: 'postgresql://127.0.0.1:1/none', DOCS_ENABLED: 'true' });
+  document = (await (await fetch(`${sut.url}/openapi.json`)).json()) as OpenAPIObject;
+});
+afterAll(() => sut.stop());
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    (['get', 'post', 'put', 'patch', 'delete'] as const).flatMap((method) => {
+      const operation = item[method];
+      return operation ? [{ name: `${method.toUpperCase()} ${path}`, operation }] : [];
+    }),
+  );
+
+describe('the OpenAPI document', () => {
+  it('has every route', () => {
+    expect(
+      operations()
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual([
+      'DELETE /v1/vouchers/{id}',
+      'GET /',
+      'GET /health/live',
+      'GET /health/ready',
+      'GET /health/startup',
+      'GET /v1/vouchers',
+      'GET /v1/vouchers/stats',
+      'GET /v1/vouchers/{id}',
+      'PATCH /v1/vouchers/{id}',
+      'POST /v1/vouchers',
+      'POST /v1/vouchers/{code}/redemptions',
+    ]);
+  });
+
+  it('declares every problem of the catalogue somewhere, with an example', () => {
+    const declared = new Set(
+      operations().flatMap(({ operation }) =>
+        Object.values(operation.responses).flatMap((response) =>
+          Object.keys(('content' in response! && response.content?.['application/problem+json']?.examples) || {}),
+        ),
+      ),
+    );
+    // These answer a request before there is an operation for it.
+    const { routeNotFound, methodNotAllowed, requestTimeout, headersTooLarge, httpError } = transport;
+    const outside = [routeNotFound, methodNotAllowed, requestTimeout, headersTooLarge, httpError];
+    const missing = [...problemCatalog.keys()].filter((code) => !declared.has(code));
+    expect(missing.toSorted()).toEqual(outside.map(({ code }) => code).toSorted());
+  });
+
+  it('states the limits that the validators enforce', () => {
+    expect(document.components?.schemas?.CreateVoucherDto).toMatchObject({
+      additionalProperties: false,
+      required: expect.arrayContaining(['code', 'maxRedemptions']),
+      properties: {
+        code: { type: 'string', minLength: 4, maxLength: 32, pattern: '^[A-Za-z0-9-]+$' },
+        description: { type: 'string', maxLength: 500, nullable: true },
+        metadata: { type: 'object', additionalProperties: true },
+        maxRedemptions: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+        expiresAt: { type: 'string', format: 'date-time', nullable: true },
+      },
+    });
+    const list = operations().find(({ name }) => name === 'GET /v1/vouchers')?.operation;
+    expect(list?.parameters).toContainEqual({
+      name: 'limit',
+      in: 'query',
+      required: false,
+      schema: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+    });
+  });
+
+  it('is told to nobody where the docs are switched off', async () => {
+    const closed = await createTestApp({ env: { DOCS_ENABLED: 'false' } });
+    await closed.http.get('/docs').expect(404);
+    await closed.http.get('/openapi.json').expect(404);
+    const { body } = await closed.http.get('/').expect(200);
+    expect(body.links).toEqual({ health: '/health/ready' });
+    await closed.close();
+  });
+});
+
+describe('docs/problems.md', () => {
+  it('lists exactly the problems of the catalogue', () => {
+    const rows = readFileSync('docs/problems.md', 'utf8').matchAll(/^\| `(\w+)` *\| (\d+) *\| (.+?) *\|/gm);
+    const listed = [...rows].map(([, code, status, title]) => ({ code, status: Number(status), title }));
+    const catalog = [...problemCatalog.values()].map(({ code, status, title }) => ({ code, status, title }));
+    expect(listed).toEqual(catalog);
+  });
+});

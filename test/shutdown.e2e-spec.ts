@@ -1,0 +1,192 @@
+import { once } from 'node:events';
+import { Agent, get, request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { json } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { type Program, startProgram } from './support/program.js';
+import { createTestDatabase, type TestDatabase } from './support/test-database.js';
+import { until } from './support/until.js';
+
+const UNREACHABLE = 'postgresql://127.0.0.1:1/none';
+
+let database: TestDatabase;
+let holder: Client;
+let program: Program;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.query(`INSERT INTO vouchers (code, max_redemptions) VALUES ('HELD', 1000)`);
+  holder = new Client({ connectionString: database.url });
+  await holder.connect();
+});
+afterEach(async () => {
+  await letGo();
+  await program.stop('SIGKILL');
+});
+afterAll(async () => {
+  await holder.end();
+  await database.drop();
+});
+
+/** The service, ready, with room for a request that waits for a lock. */
+async function start(env: NodeJS.ProcessEnv = {}): Promise<void> {
+  program = await startProgram({
+    DATABASE_URL: database.url,
+    DATABASE_STATEMENT_TIMEOUT_MS: '60000',
+    ...env,
+  });
+  await until(async () => (await fetch(`${program.url}/health/startup`)).ok);
+}
+
+/** A redemption that is not answered before `letGo()`. */
+async function startSlowRequest(): Promise<{ response: Promise<IncomingMessage> }> {
+  await holder.query(`BEGIN; SELECT FROM vouchers WHERE code = 'HELD' FOR UPDATE`);
+  const request = httpRequest(`${program.url}/v1/vouchers/held/redemptions`, { method: 'POST' }).end();
+  const response = once(request, 'response').then(([message]) => message as IncomingMessage);
+  response.catch(() => undefined); // whoever awaits it sees the failure
+  await until(async () => (await countBackends(`wait_event_type = 'Lock'`)) === 1);
+  return { response };
+}
+
+const letGo = () => holder.query('ROLLBACK');
+
+async function countBackends(condition = 'true'): Promise<number> {
+  const [{ count } = { count: 0 }] = await database.query<{ count: number }>(
+    `SELECT count(*)::integer AS count FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'starter-nestjs%' AND ${condition}`,
+  );
+  return count;
+}
+
+async function send(path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
+  const [response] = await once(get(`${program.url}${path}`, options), 'response');
+  return response.resume();
+}
+
+async function openSilentSocket(): Promise<Socket> {
+  const { hostname, port } = new URL(program.url);
+  const socket = connect(Number(port), hostname).on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket.resume();
+}
+
+const hasLogged = (text: string) => program.lines.some(({ message }) => message.includes(text));
+
+describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
+  it('answers what is in flight, closes every connection and exits with 0', async () => {
+    await start();
+    const slow = await startSlowRequest();
+    const stopped = program.stop(signal);
+    await until(() => hasLogged(`${signal}: 1 requests in flight`));
+    await letGo();
+
+    const response = await slow.response;
+    expect(response.statusCode).toBe(201);
+    expect(response.headers.connection).toBe('close');
+    expect(await json(response)).toMatchObject({ code: 'HELD' });
+    const { code, ms } = await stopped;
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(9_000);
+    // Every line was JSON, or the program's reader would have thrown; the request's own is the last but those of Nest.
+    expect(hasLogged('POST /v1/vouchers/held/redemptions 201')).toBe(true);
+    await until(async () => (await countBackends()) === 0);
+  });
+});
+
+describe('While the service drains', () => {
+  it('is not ready, and still serves, on connections that it closes', async () => {
+    const agent = new Agent({ keepAlive: true });
+    await start({ SHUTDOWN_DRAIN_MS: '700' });
+    expect((await send('/', { agent })).headers.connection).toBe('keep-alive');
+    const stopped = program.stop();
+    await until(() => hasLogged('SIGTERM: 0 requests in flight'));
+
+    const [ready, live, reused, fresh] = await Promise.all([
+      send('/health/ready'),
+      send('/health/live'),
+      send('/', { agent }),
+      send('/v1/vouchers/stats'),
+    ]);
+    expect(ready.statusCode).toBe(503);
+    for (const response of [live, reused, fresh]) {
+      expect(response.statusCode).toBe(200);
+      expect(response.headers.connection).toBe('close');
+    }
+    expect((await stopped).code).toBe(0);
+  });
+
+  it('says in the body of readiness why it is not ready', async () => {
+    await start({ SHUTDOWN_DRAIN_MS: '300' });
+    const stopped = program.stop();
+    await until(() => hasLogged('SIGTERM: 0 requests in flight'));
+    const body = await (await fetch(`${program.url}/health/ready`)).json();
+    expect(body).toMatchObject({
+      error: { shutdown: { status: 'down', message: 'the instance is about to stop' } },
+    });
+    await stopped;
+  });
+});
+
+describe('While the last requests are answered', () => {
+  it('refuses new connections', async () => {
+    await start();
+    const slow = await startSlowRequest();
+    const stopped = program.stop();
+    await until(() =>
+      send('/health/live').then(
+        () => false,
+        (error) => error.code === 'ECONNREFUSED',
+      ),
+    );
+    await letGo();
+    expect((await slow.response).statusCode).toBe(201);
+    expect((await stopped).code).toBe(0);
+  });
+
+  it('ignores a second signal', async () => {
+    await start();
+    const slow = await startSlowRequest();
+    const stopped = program.stop();
+    await until(() => hasLogged('SIGTERM: 1 requests in flight'));
+    process.kill(program.pid, 'SIGTERM');
+    process.kill(program.pid, 'SIGINT');
+    await letGo();
+    expect((await slow.response).statusCode).toBe(201);
+    expect((await stopped).code).toBe(0);
+  });
+});
+
+it('Connections that nobody uses do not delay the exit', async () => {
+  const agent = new Agent({ keepAlive: true });
+  await start();
+  await Promise.all(Array.from({ length: 5 }, () => send('/health/live', { agent })));
+  const silent = await Promise.all(Array.from({ length: 5 }, openSilentSocket));
+  const halfSent = await openSilentSocket();
+  halfSent.write('GET / HTTP/1.1\r\nHost: ');
+
+  const { code, ms } = await program.stop();
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(4_000); // half of SHUTDOWN_TIMEOUT_MS
+  await until(() => [...silent, halfSent].every(({ destroyed }) => destroyed));
+  agent.destroy();
+});
+
+it('A request that does not end is cut at SHUTDOWN_TIMEOUT_MS', async () => {
+  await start({ SHUTDOWN_TIMEOUT_MS: '300' });
+  const slow = await startSlowRequest();
+  const { ms } = await program.stop();
+  expect(ms).toBeLessThan(9_000);
+  await expect(slow.response).rejects.toThrow('socket hang up');
+  expect(program.lines).toContainEqual(
+    expect.objectContaining({ severity: 'ERROR', message: 'Cut 1 requests that did not end in time' }),
+  );
+});
+
+it('A service that still waits for its database stops at once', async () => {
+  program = await startProgram({ DATABASE_URL: UNREACHABLE });
+  await until(() => hasLogged('Waiting for database'));
+  const { code, ms } = await program.stop();
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(4_000);
+});
