@@ -1,0 +1,75 @@
+// Does what README.md says, in a fresh copy of the repository: `npm start`, then each curl call of its console blocks,
+// whose answers must be the ones shown. In them … stands for anything.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+const readme = readFileSync('README.md', 'utf8');
+const copy = join(mkdtempSync(join(tmpdir(), 'readme-')), 'a fresh clone');
+const port = await freePort();
+let service;
+let output = '';
+
+before(
+  async () => {
+    const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' });
+    for (const file of files.trim().split('\n')) cpSync(file, join(copy, file));
+    const { DATABASE_URL: _, ...env } = process.env;
+    service = spawn('npm', ['start'], { cwd: copy, env: { ...env, PORT: String(port) }, detached: true });
+    for (const stream of [service.stdout, service.stderr]) stream.on('data', (data) => (output += data));
+    await new Promise((resolve, reject) => {
+      service.stdout.on('data', () => output.includes(`:${port}/docs`) && resolve());
+      service.once('exit', () => reject(new Error(`npm start ended:\n${output}`)));
+    });
+  },
+  { timeout: 300_000 },
+);
+
+after(async () => {
+  service.removeAllListeners('exit');
+  process.kill(-service.pid, 'SIGINT'); // Ctrl-C reaches the whole group
+  if (service.exitCode === null) await once(service, 'exit');
+  assert.equal(spawnSync('pgrep', ['-f', copy]).status, 1, 'Ctrl-C leaves nothing running');
+  rmSync(copy, { recursive: true });
+});
+
+const calls = [...readme.matchAll(/```console\n(.*?)```/gs)].flatMap(([, block]) =>
+  block
+    .split(/^\$ /m)
+    .slice(1)
+    .map((call) => call.split(/\n(.*)/s)),
+);
+assert.ok(calls.length > 3);
+
+for (const [command, answer] of calls) {
+  void test(command, () => {
+    const shown = answer.trim().split('…').map(RegExp.escape).join('.*');
+    const given = execFileSync('sh', ['-c', command.replaceAll('localhost:8080', `localhost:${port}`)], {
+      encoding: 'utf8',
+    });
+    assert.match(given, new RegExp(`^${shown}$`, 's'));
+  });
+}
+
+void test('every npm script that the documents name exists', () => {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const documents = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md'].map((file) => readFileSync(file, 'utf8')).join('\n');
+  const named = [...documents.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name);
+  assert.deepEqual(
+    named.filter((name) => !scripts[name]),
+    [],
+  );
+});
+
+async function freePort() {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port: free } = server.address();
+  server.close();
+  return free;
+}
