@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, Raw } from 'typeorm';
 import { Problem } from '../errors/problem.js';
 import type { ProblemDto } from '../errors/problem.dto.js';
+import { toProblem } from '../errors/to-problem.js';
 import { IdempotencyKey } from './idempotency-key.entity.js';
 import { idempotencyKeyInUse, idempotencyKeyReused } from './idempotency.problems.js';
 import type { IdempotentRequest } from './idempotent-request.decorator.js';
@@ -69,8 +70,9 @@ export class IdempotencyService {
     try {
       return { result: await manager.transaction(work) };
     } catch (error) {
-      if (!(error instanceof Problem) || error.details.status !== 409) throw error;
-      return { problem: { ...error.details, requestId } };
+      const { details } = toProblem(error);
+      if (details.status !== 409) throw error;
+      return { problem: { ...details, requestId } };
     }
   }
 
