@@ -5,6 +5,7 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   testTimeout: 20_000,
+  maxWorkers: '100%', // Jest leaves one core to itself, and the tests mostly wait
   // An ES module project: https://jestjs.io/docs/ecmascript-modules
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
