@@ -39,14 +39,11 @@ export async function keysetPage<Row extends ObjectLiteral & { id: string }, Nam
 ): Promise<Page<Row>> {
   const descending = sort.startsWith('-');
   const key = sortKeys[(descending ? sort.slice(1) : sort) as Name];
-  const list = createHash('sha256')
-    .update(JSON.stringify([sort, filters]))
-    .digest('base64url')
-    .slice(0, 8);
+  const list = [sort, filters];
   const id = `${query.alias}.id`;
 
   if (cursor !== undefined) {
-    const after = decodeCursor(cursor, list, key.type);
+    const after = decodeCursor(cursor, list);
     query.andWhere(`(${key.sql}, ${id}) ${descending ? '<' : '>'} (:value::${key.type}, :id::uuid)`, after);
   }
   const direction = descending ? 'DESC' : 'ASC';
@@ -65,45 +62,22 @@ export async function keysetPage<Row extends ObjectLiteral & { id: string }, Nam
   };
 }
 
-function encodeCursor(list: string, value: string, id: string): string {
-  return Buffer.from(JSON.stringify([list, value, id])).toString('base64url');
+function encodeCursor(list: unknown, value: string, id: string): string {
+  return Buffer.from(JSON.stringify([checksum(list, value, id), value, id])).toString('base64url');
 }
 
-const VALUES: Record<SortKey<never>['type'], RegExp> = {
-  text: /^[^\0]{0,1000}$/s,
-  integer: /^-?\d{1,9}$/,
-  timestamptz: /^infinity$|^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/,
-};
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-function decodeCursor(cursor: string, list: string, type: SortKey<never>['type']): { value: string; id: string } {
-  const [of, value, id] = parts(cursor);
-  if (
-    of === list &&
-    value !== undefined &&
-    VALUES[type].test(value) &&
-    value.isWellFormed() &&
-    isRealTime(type, value) &&
-    UUID.test(id ?? '')
-  ) {
-    return { value, id: String(id) };
+function decodeCursor(cursor: string, list: unknown): { value: string; id: string } {
+  try {
+    const [sum, value, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    if (sum === checksum(list, value, id)) return { value, id };
+  } catch {
+    // not a cursor at all
   }
   const detail = 'must be the nextCursor of this list, with the same sort and filters';
   throw new Problem(invalidRequest, { errors: [{ in: 'query', pointer: '#/cursor', detail }] });
 }
 
-/** PostgreSQL would fail on 31 February. */
-function isRealTime(type: SortKey<never>['type'], value: string): boolean {
-  if (type !== 'timestamptz' || value === 'infinity') return true;
-  const time = new Date(value);
-  return !Number.isNaN(time.valueOf()) && time.toISOString() === value;
-}
-
-function parts(cursor: string): (string | undefined)[] {
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    return Array.isArray(parsed) && parsed.every((part) => typeof part === 'string') ? parsed : [];
-  } catch {
-    return [];
-  }
+/** Against mistakes, not a signature: a client that computes its own gets a page of what it may read anyway, or a 400. */
+function checksum(...parts: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 8);
 }
