@@ -20,31 +20,10 @@ import {
  */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  return bodyParserProblem(causeOf(error)) ?? databaseProblem(error) ?? httpProblem(error) ?? internal(error);
+  return databaseProblem(error) ?? httpProblem(error) ?? internal(error);
 }
 
 const internal = (cause: unknown) => new Problem(internalError, { cause });
-
-/** Failures of Express' body parser, by the `type` that it documents: https://github.com/expressjs/body-parser#errors */
-function bodyParserProblem(error: unknown): Problem | undefined {
-  switch (property(error, 'type')) {
-    case 'entity.parse.failed':
-      return new Problem(malformedRequest, { detail: 'The body is not valid JSON', cause: error });
-    case 'entity.too.large':
-      return new Problem(contentTooLarge, {
-        detail: `The limit is ${property(error, 'limit')} bytes`,
-        cause: error,
-      });
-    case 'charset.unsupported':
-    case 'encoding.unsupported':
-      return new Problem(unsupportedMediaType, { cause: error });
-    case 'request.aborted':
-    case 'request.size.invalid':
-      return new Problem(malformedRequest, { detail: 'The body ended too early', cause: error });
-    default:
-      return undefined;
-  }
-}
 
 const retrySoon = { 'Retry-After': '1' };
 
@@ -97,9 +76,6 @@ function isUnreachable(error: unknown, code: string | undefined): boolean {
   );
 }
 
-/** Nest wraps what Express middleware throws. */
-const causeOf = (error: unknown) => (error instanceof HttpException && error.cause) || error;
-
 const BY_STATUS = new Map<number, ProblemType>([
   [400, malformedRequest],
   [404, routeNotFound],
@@ -112,7 +88,22 @@ function httpProblem(error: unknown): Problem | undefined {
   if (!(error instanceof HttpException)) return undefined;
   const status = error.getStatus();
   const other = { ...httpError, status, title: STATUS_CODES[status] ?? httpError.title };
-  return new Problem(BY_STATUS.get(status) ?? other, { cause: error });
+  return new Problem(BY_STATUS.get(status) ?? other, { detail: bodyFault(error.cause), cause: error });
+}
+
+/** What Express' body parser found, by the `type` that it documents: https://github.com/expressjs/body-parser#errors */
+function bodyFault(cause: unknown): string | undefined {
+  switch (property(cause, 'type')) {
+    case 'entity.parse.failed':
+      return 'The body is not valid JSON';
+    case 'entity.too.large':
+      return `The limit is ${property(cause, 'limit')} bytes`;
+    case 'request.aborted':
+    case 'request.size.invalid':
+      return 'The body ended too early';
+    default:
+      return undefined;
+  }
 }
 
 function property(value: unknown, name: string): string | undefined {
