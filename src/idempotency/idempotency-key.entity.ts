@@ -12,12 +12,9 @@ export class IdempotencyKey {
   @Column('text')
   fingerprint!: string;
 
-  /** The problem's body when the answer was one, else null. Text, because jsonb would not keep it byte for byte. */
-  @Column('text', { nullable: true })
-  problem!: string | null;
-
-  @Column('text', { nullable: true })
-  result!: string | null;
+  /** As JSON; text, because jsonb would not keep it byte for byte. */
+  @Column('text')
+  answer!: string;
 
   @Index('IX_idempotency_keys_created_at')
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })

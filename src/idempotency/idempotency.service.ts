@@ -28,8 +28,8 @@ export class IdempotencyService {
   async run<T>(request: IdempotentRequest | undefined, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (!request) return work(this.dataSource.manager);
     const answer = await this.dataSource.transaction((manager) => this.answer(manager, request, work));
-    if ('result' in answer) return answer.result;
-    throw new Problem(answer.problem, answer.problem);
+    if ('problem' in answer) throw new Problem(answer.problem, answer.problem);
+    return answer.result;
   }
 
   private async answer<T>(
@@ -51,12 +51,18 @@ export class IdempotencyService {
       createdAt: Raw((createdAt) => `${createdAt} > now() - ${KEPT}`),
     });
     if (before && before.fingerprint !== fingerprint) throw new Problem(idempotencyKeyReused);
-    if (before) {
-      return before.problem ? { problem: JSON.parse(before.problem) } : { result: JSON.parse(before.result ?? 'null') };
-    }
+    if (before) return JSON.parse(before.answer);
 
     const answer = await this.firstAnswer(manager, request, work);
-    await this.keep(manager, request, answer);
+    // In the place of the key's own expired answer, if there is one.
+    await manager
+      .createQueryBuilder()
+      .insert()
+      .into(IdempotencyKey)
+      .values({ principal, key, fingerprint, answer: JSON.stringify(answer) })
+      .orUpdate(['fingerprint', 'answer', 'created_at'], ['principal', 'key'])
+      .updateEntity(false)
+      .execute();
     await this.removeExpired(manager);
     return answer;
   }
@@ -74,21 +80,6 @@ export class IdempotencyService {
       if (details.status !== 409) throw error;
       return { problem: { ...details, requestId } };
     }
-  }
-
-  /** In the place of the key's own expired answer, if there is one. */
-  private async keep(manager: EntityManager, request: IdempotentRequest, answer: Answer<unknown>): Promise<void> {
-    const { principal, key, fingerprint } = request;
-    const kept =
-      'result' in answer ? { result: JSON.stringify(answer.result) } : { problem: JSON.stringify(answer.problem) };
-    await manager
-      .createQueryBuilder()
-      .insert()
-      .into(IdempotencyKey)
-      .values({ principal, key, fingerprint, ...kept })
-      .orUpdate(['fingerprint', 'problem', 'result', 'created_at'], ['principal', 'key'])
-      .updateEntity(false)
-      .execute();
   }
 
   /** Rows that a rival removes at this moment are left to it: two that wait for each other would be a deadlock. */

@@ -9,8 +9,7 @@ export class CreateIdempotencyKeys1795478400001 implements MigrationInterface {
         "principal" text NOT NULL,
         "key" text NOT NULL,
         "fingerprint" text NOT NULL,
-        "problem" text,
-        "result" text,
+        "answer" text NOT NULL,
         "created_at" timestamptz NOT NULL DEFAULT now(),
         CONSTRAINT "PK_idempotency_keys" PRIMARY KEY ("principal", "key")
       )`);
