@@ -68,7 +68,7 @@ export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestr
     this.connectMs = Math.round(connectMs);
     const budgetMs = this.env.DATABASE_STARTUP_BUDGET_MS;
     this.logger.log({
-      message: `Connected to the database after ${this.connectMs} ms, ${percent(connectMs / budgetMs)} of the budget`,
+      message: `Connected to the database after ${this.connectMs} ms, ${((connectMs / budgetMs) * 100).toFixed(1)} % of the budget`,
       connectMs: this.connectMs,
       budgetMs,
       attempts,
@@ -89,8 +89,6 @@ export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestr
     return next;
   }
 }
-
-const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
 
 /** Node reports a host with several addresses as an AggregateError without a message. */
 function reason(error: unknown): string {

@@ -14,23 +14,16 @@ export const etagHeader = {
 /** Documents a route that is refused with 412 when the resource has changed. */
 export const ApiIfMatch = () =>
   applyDecorators(
-    ApiHeader({
-      name: 'If-Match',
-      required: false,
-      description: 'Only when the resource still has this ETag',
-      schema: { type: 'string', example: '"1"' },
-    }),
+    ApiCondition('If-Match', 'Only when the resource still has this ETag'),
     ApiProblems(preconditionFailed),
   );
 
 /** Documents a route that answers 304 when the client has the representation already. */
 export const ApiIfNoneMatch = () =>
   applyDecorators(
-    ApiHeader({
-      name: 'If-None-Match',
-      required: false,
-      description: 'Only when the resource has another ETag by now',
-      schema: { type: 'string', example: '"1"' },
-    }),
+    ApiCondition('If-None-Match', 'Only when the resource has another ETag by now'),
     ApiResponse({ status: 304, description: 'The client has this representation already' }),
   );
+
+const ApiCondition = (name: string, description: string) =>
+  ApiHeader({ name, required: false, description, schema: { type: 'string', example: '"1"' } });

@@ -1,17 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** The fields by which Cloud Logging joins a line to its trace and to Cloud Run's own request log. */
-export interface TraceFields {
-  'logging.googleapis.com/trace'?: string;
-  'logging.googleapis.com/spanId'?: string;
-  'logging.googleapis.com/trace_sampled'?: boolean;
-}
-
 /**
- * Reads the W3C `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), else the older
+ * The fields by which Cloud Logging joins a line to its trace and to Cloud Run's own request log: from the W3C
+ * `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), else from the older
  * `X-Cloud-Trace-Context` (https://cloud.google.com/trace/docs/trace-context#legacy-http-header).
  */
-export function traceFields(headers: IncomingHttpHeaders, project: string | undefined): TraceFields {
+export function traceFields(headers: IncomingHttpHeaders, project: string | undefined) {
   const found = fromTraceparent(headers.traceparent) ?? fromCloudTrace(headers['x-cloud-trace-context']);
   if (!found) return {};
   return {

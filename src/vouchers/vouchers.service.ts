@@ -40,9 +40,7 @@ export class VouchersService {
   list({ q, active, redeemable, ...page }: ListVouchersDto): Promise<Page<Voucher>> {
     const query = this.vouchers.createQueryBuilder('voucher');
     if (q !== undefined) {
-      query.andWhere('(strpos(lower(code), lower(:q)) > 0 OR strpos(lower(description), lower(:q)) > 0)', {
-        q,
-      });
+      query.andWhere('(strpos(lower(code), lower(:q)) > 0 OR strpos(lower(description), lower(:q)) > 0)', { q });
     }
     if (active !== undefined) query.andWhere('active = :active', { active });
     if (redeemable !== undefined) query.andWhere(`(${REDEEMABLE}) = :redeemable`, { redeemable });
@@ -87,17 +85,11 @@ export class VouchersService {
       .update(Voucher)
       .set({ redemptions: () => 'redemptions + 1' })
       .where(`code = :code AND ${REDEEMABLE}`, { code })
-      .returning('redemptions, max_redemptions - redemptions AS remaining, updated_at')
+      .returning('redemptions, max_redemptions - redemptions AS remaining, updated_at AS "redeemedAt"')
       .execute();
-    const [row] = raw as { redemptions: number; remaining: number; updated_at: Date }[];
+    const [row] = raw as Pick<RedemptionDto, 'redemptions' | 'remaining' | 'redeemedAt'>[];
     if (!row) throw await this.whyNotRedeemable(code, manager);
-    return {
-      code,
-      redemptions: row.redemptions,
-      remaining: row.remaining,
-      reference,
-      redeemedAt: row.updated_at,
-    };
+    return { code, reference, ...row };
   }
 
   /** What happens to the row until the transaction ends happens to the version that was checked. */
