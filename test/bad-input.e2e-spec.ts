@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Test } from 'supertest';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { aVoucher, createVoucher } from './support/vouchers.js';
 
@@ -155,6 +156,19 @@ describe('a body', () => {
     const response = await sut.http.post('/v1/vouchers').set('Content-Type', type).send(body);
     expect(response.status).toBe(415);
     expect(response.body.code).toBe('unsupported_media_type');
+  });
+
+  it.each<[string, (request: Test) => Test]>([
+    ['no body', (request) => request],
+    ['no length', (request) => request.type('json').set('Content-Length', '0')],
+  ])('that is required and has %s', async (_, prepare) => {
+    for (const request of [sut.http.post('/v1/vouchers'), sut.http.patch(`/v1/vouchers/${existing.id}`)]) {
+      const { body } = await prepare(request).expect(400);
+      expect(body).toMatchObject({
+        code: 'invalid_request',
+        errors: [{ in: 'body', pointer: '#', detail: 'is required' }],
+      });
+    }
   });
 
   it('of an unknown encoding', async () => {

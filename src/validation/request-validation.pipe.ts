@@ -28,10 +28,9 @@ export class RequestValidationPipe extends ValidationPipe {
     const part = metadata.type === 'param' ? 'path' : metadata.type;
     const fault = findUnstorable(value);
     if (fault) throw new Problem(invalidRequest, { errors: [{ in: part, ...fault }] });
-    if (part === 'body' && Array.isArray(value)) {
-      throw new Problem(invalidRequest, {
-        errors: [{ in: part, pointer: '#', detail: 'must be a JSON object' }],
-      });
+    if (part === 'body' && (value === undefined || Array.isArray(value))) {
+      const detail = value === undefined ? 'is required' : 'must be a JSON object';
+      throw new Problem(invalidRequest, { errors: [{ in: part, pointer: '#', detail }] });
     }
     try {
       return await super.transform(value, metadata);

@@ -11,7 +11,7 @@ import {
   Res,
   UseInterceptors,
 } from '@nestjs/common';
-import { ApiBody, ApiCreatedResponse, ApiOkResponse } from '@nestjs/swagger';
+import { ApiCreatedResponse, ApiOkResponse } from '@nestjs/swagger';
 import type { Response } from 'express';
 import { ApiIfMatch, ApiIfNoneMatch, etagHeader } from '../etag/api-etag.js';
 import { ETagInterceptor } from '../etag/etag.interceptor.js';
@@ -19,6 +19,7 @@ import { IfMatch } from '../etag/if-match.decorator.js';
 import { IdempotencyService } from '../idempotency/idempotency.service.js';
 import { ApiIdempotent, IdempotentRequest } from '../idempotency/idempotent-request.decorator.js';
 import { ApiProblems } from '../openapi/api-problems.decorator.js';
+import { OptionalBody } from '../validation/optional-body.decorator.js';
 import {
   CreateVoucherDto,
   ListVouchersDto,
@@ -112,7 +113,7 @@ export class VouchersController {
   /** Redeems a voucher once */
   @Post(':code/redemptions')
   @ApiIdempotent()
-  @ApiBody({ type: RedeemVoucherDto, required: false })
+  @OptionalBody(RedeemVoucherDto)
   @ApiProblems(voucherNotFound, voucherInactive, voucherExpired, voucherExhausted)
   redeem(
     @Param() { code }: VoucherCodeDto,
