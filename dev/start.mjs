@@ -47,6 +47,7 @@ async function main() {
   if (embedded) {
     database = await startPostgres(DEVELOPMENT);
     process.env.DATABASE_URL = database.url;
+    process.env.RATE_LIMIT_PER_MINUTE ||= '0';
   }
   const code = watching ? await watch() : (await migrate()) || (await runApp());
   return stopping && code > 128 ? 0 : code;
@@ -85,9 +86,14 @@ async function migrate() {
 
 async function runApp() {
   if (stopping) return 0;
+  return exitOf(startApp());
+}
+
+function startApp() {
   const app = start(['dist/main.js']);
-  void announce(app);
-  return exitOf(app);
+  const key = embedded ? exitOf(start(['dev/development-key.mjs'])) : undefined;
+  void announce(app, key);
+  return app;
 }
 
 /** Restarts the app after each successful compilation; after one with errors the running app stays. */
@@ -110,8 +116,7 @@ async function watch() {
       .join();
     if (migrations !== migrated && (await migrate()) === 0) migrated = migrations;
     if (stopping) break;
-    app = start(['dist/main.js']);
-    void announce(app);
+    app = startApp();
   }
   await end(app);
   return stopping ? 0 : 1;
@@ -147,13 +152,14 @@ async function end(app) {
 }
 
 /** Prints the addresses, once, as soon as the app is ready. Until then the app itself logs what it waits for. */
-async function announce(app) {
+async function announce(app, key) {
   while (children.has(app) && !announced) {
     const response = await fetch(`${origin}/health/ready`).catch(() => undefined);
     await response?.body?.cancel();
     if (response?.ok) break;
     await sleep(100);
   }
+  const hasKey = (await key) === 0;
   if (!children.has(app) || announced) return;
   announced = true;
   console.log(`
@@ -161,5 +167,13 @@ async function announce(app) {
   API docs  ${origin}/docs
   Health    ${origin}/health/ready
   Database  ${embedded ? `embedded, in ${DEVELOPMENT}: ${database.url}` : 'the one in DATABASE_URL'}
-`);
+${hasKey ? greeting(readFileSync('.data/api-key', 'utf8').trim()) : ''}`);
+}
+
+function greeting(key) {
+  return `  API key   ${key}
+            It has every scope, and is kept in .data/api-key. Try:
+
+  curl -H 'x-api-key: ${key}' ${origin}/v1/me
+`;
 }

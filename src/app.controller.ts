@@ -1,9 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
+import { Public } from './auth/auth.decorators.js';
 import { Env } from './config/env.js';
 import { packageInfo } from './config/package-info.js';
 import { ServiceInfoDto } from './service-info.dto.js';
 
 @Controller()
+@Public()
 export class AppController {
   constructor(private readonly env: Env) {}
 

@@ -18,6 +18,8 @@ export const appOptions: NestApplicationOptions = {
 };
 
 export function configureApp(app: NestExpressApplication): void {
+  const env = app.get(Env);
+  app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
   app.use(requestId);
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
@@ -25,6 +27,10 @@ export function configureApp(app: NestExpressApplication): void {
   app.useGlobalFilters(new ProblemFilter());
   app.set('etag', false); // only what has a version has an ETag
 
+  if (env.CORS_ORIGINS.length > 0) {
+    const exposedHeaders = ['ETag', 'Location', 'Retry-After', 'X-Request-Id'];
+    app.enableCors({ origin: env.CORS_ORIGINS, exposedHeaders, maxAge: 600 });
+  }
   const policy = {
     defaultSrc: ["'none'"],
     baseUri: ["'none'"],
@@ -32,16 +38,30 @@ export function configureApp(app: NestExpressApplication): void {
     frameAncestors: ["'none'"],
   };
   app.use(helmet({ contentSecurityPolicy: { useDefaults: false, directives: policy } }));
-  if (app.get(Env).DOCS_ENABLED) {
-    // Swagger UI: its own files, inline styles, and requests to this service.
+  if (env.DOCS_ENABLED) {
+    const [issuer] = env.OIDC_ISSUERS;
+    const signIn = issuer && env.OIDC_CLIENT_ID ? { issuer, clientId: env.OIDC_CLIENT_ID } : undefined;
+    // Swagger UI: its own files, inline styles, requests to this service, and to the issuer's where it can sign in.
     const swagger = {
       scriptSrc: ["'self'"],
       styleSrc: ["'self'", "'unsafe-inline'"],
       imgSrc: ["'self'", 'data:'],
-      connectSrc: ["'self'"],
+      connectSrc: ["'self'", ...(signIn ? ['https:', new URL(signIn.issuer).origin] : [])],
     };
-    app.use('/docs', helmet({ contentSecurityPolicy: { useDefaults: false, directives: { ...policy, ...swagger } } }));
-    serveDocs(app);
+    app.use(
+      '/docs',
+      helmet({
+        contentSecurityPolicy: { useDefaults: false, directives: { ...policy, ...swagger } },
+        crossOriginOpenerPolicy: !signIn, // its window for signing in must find back
+      }),
+    );
+    serveDocs(app, signIn);
   }
-  answerMalformedHttp(app.getHttpServer());
+  const server = app.getHttpServer();
+  answerMalformedHttp(server);
+  server.headersTimeout = 15_000;
+  server.requestTimeout = 30_000; // to receive a request whole
+  // Longer than Google's load balancer keeps a connection, which would send a request into one that closes just then.
+  // https://cloud.google.com/load-balancing/docs/https#timeout-keepalive-backends
+  server.keepAliveTimeout = 620_000;
 }

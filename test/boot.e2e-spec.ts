@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { pipeline } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { givenApiKey } from './support/credentials.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestDatabase, type TestDatabase } from './support/test-database.js';
 import { until } from './support/until.js';
@@ -52,7 +53,8 @@ describe('a service that starts before its database', () => {
     expect((await fetch(`${sut.url}/health/live`)).status).toBe(200);
     expect((await fetch(`${sut.url}/health/startup`)).status).toBe(503);
     expect((await fetch(`${sut.url}/health/ready`)).status).toBe(503);
-    const refused = await fetch(`${sut.url}/v1/vouchers`);
+    const headers = { 'x-api-key': await givenApiKey(migrated, { scopes: ['vouchers:read'] }) };
+    const refused = await fetch(`${sut.url}/v1/vouchers`, { headers });
     expect([refused.status, refused.headers.get('Retry-After')]).toEqual([503, '1']);
     expect(await refused.json()).toMatchObject({ code: 'database_unavailable' });
     await until(() => sut.lines.some(({ severity }) => severity === 'ERROR'));
@@ -62,7 +64,7 @@ describe('a service that starts before its database', () => {
 
     door = openDoor(port, there);
     await until(async () => (await fetch(`${sut.url}/health/ready`)).ok, 2_000);
-    expect((await fetch(`${sut.url}/v1/vouchers`)).status).toBe(200);
+    expect((await fetch(`${sut.url}/v1/vouchers`, { headers })).status).toBe(200);
     expect(sut.lines).toContainEqual(
       expect.objectContaining({ connectMs: expect.any(Number), budgetMs: 1000, attempts: expect.any(Number) }),
     );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { givenApiKey } from './support/credentials.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestDatabase, type TestDatabase } from './support/test-database.js';
 import { until } from './support/until.js';
@@ -8,8 +9,10 @@ import { aVoucher } from './support/vouchers.js';
 // Two instances of the built service on one database, as during every rollout.
 let database: TestDatabase;
 let instances: Program[];
+let apiKey: string;
 beforeAll(async () => {
   database = await createTestDatabase();
+  apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:write', 'vouchers:redeem'] });
   const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info' };
   instances = await Promise.all([startProgram(env), startProgram(env)]);
   for (const { url } of instances) await until(async () => (await fetch(`${url}/health/ready`)).ok);
@@ -20,9 +23,12 @@ afterAll(async () => {
 });
 
 /** Sends the request `count` times at once, to the instances in turn. */
-async function atOnce(count: number, path: string, init: RequestInit) {
+async function atOnce(count: number, path: string, { headers, ...init }: RequestInit) {
   const responses = Array.from({ length: count }, async (_, index) => {
-    const response = await fetch(`${instances[index % 2]?.url}${path}`, init);
+    const response = await fetch(`${instances[index % 2]?.url}${path}`, {
+      ...init,
+      headers: { ...headers, 'x-api-key': apiKey },
+    });
     return { status: response.status, headers: response.headers, text: await response.text() };
   });
   return Promise.all(responses);
@@ -133,7 +139,7 @@ describe('Idempotency-Key', () => {
       ] as const) {
         const again = await fetch(
           `${instance.url}/v1/vouchers/${code}/redemptions`,
-          json('POST', body, { 'Idempotency-Key': with_ }),
+          json('POST', body, { 'Idempotency-Key': with_, 'x-api-key': apiKey }),
         );
         expect(again.status).toBe(answer.status);
         expect(again.headers.get('Content-Type')).toBe(answer.headers.get('Content-Type'));

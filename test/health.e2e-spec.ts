@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { givenApiKey } from './support/credentials.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestDatabase, type TestDatabase } from './support/test-database.js';
 import { until } from './support/until.js';
@@ -94,7 +95,8 @@ describe('of a service that runs', () => {
   it('/health/ready does not mistake a busy pool for a lost database', async () => {
     await database.query(`INSERT INTO vouchers (code, max_redemptions) VALUES ('HELD', 10)`);
     const holder = await database.hold(`SELECT FROM vouchers WHERE code = 'HELD' FOR UPDATE`);
-    const held = [1, 2].map(() => fetch(`${sut.url}/v1/vouchers/HELD/redemptions`, { method: 'POST' }));
+    const headers = { 'x-api-key': await givenApiKey(database, { scopes: ['vouchers:redeem'] }) };
+    const held = [1, 2].map(() => fetch(`${sut.url}/v1/vouchers/HELD/redemptions`, { method: 'POST', headers }));
     await until(async () => {
       const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
       return (await database.query(waiting)).length === 2;

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createApiKey } from '../src/auth/api-key.js';
 import { createLogger } from '../src/logging/logger.js';
+import { givenApiKey } from './support/credentials.js';
 import { type LogLine, type Program, startProgram } from './support/program.js';
 import { createTestDatabase, type TestDatabase } from './support/test-database.js';
 import { until } from './support/until.js';
@@ -10,8 +12,10 @@ const TRACEPARENT = `00-${TRACE}-b7ad6b7169203331-01`;
 
 let database: TestDatabase;
 let sut: Program;
+let apiKey: string;
 beforeAll(async () => {
   database = await createTestDatabase();
+  apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:write'] });
   const env = {
     GOOGLE_CLOUD_PROJECT: 'my-project',
     K_SERVICE: 'service',
@@ -31,7 +35,10 @@ let count = 0;
 /** Sends a request and returns the lines that bear its id, the summary being the last. */
 async function linesOf(path: string, init: RequestInit = {}): Promise<LogLine[]> {
   const requestId = `request-${++count}`;
-  await fetch(sut.url + path, { ...init, headers: { 'X-Request-Id': requestId, ...init.headers } });
+  await fetch(sut.url + path, {
+    ...init,
+    headers: { 'X-Request-Id': requestId, 'x-api-key': apiKey, ...init.headers },
+  });
   const lines = () => sut.lines.filter((line) => line.requestId === requestId);
   await until(() => lines().some(({ method }) => method !== undefined));
   return lines();
@@ -67,6 +74,7 @@ describe('a request', () => {
         requestId: `request-${count}`,
         method: 'GET',
         path: '/v1/vouchers',
+        principal: `api_key:${apiKey.split('_')[1]}`,
         status: 200,
         durationMs: expect.any(Number),
         'logging.googleapis.com/trace': `projects/my-project/traces/${TRACE}`,
@@ -110,31 +118,97 @@ it('health probes write nothing', async () => {
 });
 
 describe('secrets', () => {
-  it('never reach a line', async () => {
+  it('never reach a line, wherever a request or the database puts them', async () => {
+    const { key } = createApiKey();
+    const jwt = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJzb21lb25lIn0', 'c2lnbmF0dXJl'];
+    const secrets = {
+      authorization: 'header-secret-1',
+      cookie: 'header-secret-2',
+      proxyAuthorization: 'header-secret-3',
+      body: 'body-secret',
+      nested: 'nested-secret',
+      query: 'query-secret',
+      path: jwt.join('.'),
+      idempotencyKey: 'idempotency-secret',
+      sql: 'sql-secret',
+    };
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${secrets.authorization}` };
+    const before = sut.lines.length;
+    await database.query(`ALTER TABLE vouchers ADD CONSTRAINT no_secrets CHECK (description NOT LIKE '%secret%')`);
+    const requests: [string, RequestInit][] = [
+      [`/v1/vouchers?q=${secrets.query}`, {}],
+      [`/v1/vouchers?api_key=${key}`, { headers }],
+      [`/v1/vouchers/${secrets.path}`, {}],
+      [`/v1/${key}`, { headers: { 'x-api-key': key } }],
+      ['/v1/vouchers', { headers: { Cookie: secrets.cookie, 'Proxy-Authorization': secrets.proxyAuthorization } }],
+      ['/v1/vouchers', { method: 'POST', body: `{"password":${secrets.body}`, headers }],
+      [
+        '/v1/vouchers',
+        {
+          method: 'POST',
+          body: JSON.stringify({ password: secrets.body }),
+          headers: { 'Content-Type': 'application/json' },
+        },
+      ],
+      [
+        '/v1/vouchers',
+        {
+          method: 'POST',
+          body: JSON.stringify({
+            code: 'SECRET',
+            maxRedemptions: 1,
+            description: secrets.sql,
+            metadata: { token: secrets.nested },
+          }),
+          headers: { 'Content-Type': 'application/json' },
+        },
+      ],
+      ['/v1/vouchers/ABCD/redemptions', { method: 'POST', headers: { 'Idempotency-Key': secrets.idempotencyKey } }],
+    ];
+    for (const [path, init] of requests) await linesOf(path, init);
+    await database.query('ALTER TABLE vouchers DROP CONSTRAINT no_secrets');
+    const text = JSON.stringify(sut.lines.slice(before));
+    expect(sut.lines.slice(before).map(({ status }) => status)).toContain(500); // the database named its row
+    for (const secret of [...Object.values(secrets), key, key.slice(-72), apiKey]) expect(text).not.toContain(secret);
+  });
+
+  it.each([
+    ['an API key', createApiKey().key],
+    ['a token', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.'],
+    ['an opaque token', 'ya29.a0Af_8k-3', 'Bearer '],
+    ['the password of any URL', 'hunter2', 'amqp://user:', '@host'],
+    ["the database's password", PASSWORD],
+    ["the database's password, decoded", 'p@ss"word'],
+  ])('do not stand in an error text: %s', async (_, secret, before = '', after = '') => {
+    const text = await logged((logger) => {
+      const error = new Error(`at ${before}${secret}${after}`, { cause: new Error(`${before}${secret}${after}`) });
+      logger.error(error, `with ${before}${secret}${after}`);
+    });
+    expect(text).toContain('[redacted]');
+    expect(text).not.toContain(JSON.stringify(secret).slice(1, -1));
+  });
+
+  it.each(['authorization', 'cookie', 'set-cookie', 'x-api-key'])(
+    'do not stand in logged headers: %s',
+    async (name) => {
+      const text = await logged((logger) =>
+        logger.info({ headers: { [name]: 'hidden' }, [name]: 'hidden' }, 'a request'),
+      );
+      expect(text).not.toContain('hidden');
+    },
+  );
+
+  async function logged(write: (logger: Awaited<ReturnType<typeof createLogger>>) => void): Promise<string> {
     let text = '';
     const env = {
       LOG_LEVEL: 'info',
       LOG_FORMAT: 'json' as const,
       DATABASE_URL: `postgresql://app:${PASSWORD}@db/app`,
     };
-    const logger = await createLogger(env, { write: (line) => void (text += line) });
-    const headers = {
-      authorization: 'hidden-1',
-      cookie: 'hidden-2',
-      'set-cookie': 'hidden-3',
-      'x-api-key': 'hidden-4',
-    };
-    logger.info({ headers, ...headers }, 'a request');
-    logger.error({ err: new Error(`at ${env.DATABASE_URL}`, { cause: new Error('with p@ss"word') }) }, 'p@ss"word');
-    expect(
-      text
-        .split('\n')
-        .filter(Boolean)
-        .map((line) => JSON.parse(line)),
-    ).toHaveLength(2);
-    expect(text).toContain('[redacted]');
-    expect(text).not.toMatch(/hidden|p%40ss|p@ss/);
-  });
+    write(await createLogger(env, { write: (line) => void (text += line) }));
+    JSON.parse(text);
+    return text;
+  }
 });
 
 it('an error brings its causes', async () => {

@@ -35,6 +35,7 @@ describe('the OpenAPI document', () => {
       'GET /health/live',
       'GET /health/ready',
       'GET /health/startup',
+      'GET /v1/me',
       'GET /v1/vouchers',
       'GET /v1/vouchers/stats',
       'GET /v1/vouchers/{id}',

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { givenApiKey } from './support/credentials.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestDatabase, type TestDatabase } from './support/test-database.js';
 import { until } from './support/until.js';
@@ -13,10 +14,12 @@ const UNREACHABLE = 'postgresql://127.0.0.1:1/none';
 let database: TestDatabase;
 let holder: Client;
 let program: Program;
+let apiKey: string;
 
 beforeAll(async () => {
   database = await createTestDatabase();
   await database.query(`INSERT INTO vouchers (code, max_redemptions) VALUES ('HELD', 1000)`);
+  apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:redeem'] });
   holder = new Client({ connectionString: database.url });
   await holder.connect();
 });
@@ -42,7 +45,10 @@ async function start(env: NodeJS.ProcessEnv = {}): Promise<void> {
 /** A redemption that is not answered before `letGo()`. */
 async function startSlowRequest(): Promise<{ response: Promise<IncomingMessage> }> {
   await holder.query(`BEGIN; SELECT FROM vouchers WHERE code = 'HELD' FOR UPDATE`);
-  const request = httpRequest(`${program.url}/v1/vouchers/held/redemptions`, { method: 'POST' }).end();
+  const request = httpRequest(`${program.url}/v1/vouchers/held/redemptions`, {
+    method: 'POST',
+    headers: { 'x-api-key': apiKey },
+  }).end();
   const response = once(request, 'response').then(([message]) => message as IncomingMessage);
   response.catch(() => undefined); // whoever awaits it sees the failure
   await until(async () => (await countBackends(`wait_event_type = 'Lock'`)) === 1);
@@ -60,7 +66,10 @@ async function countBackends(condition = 'true'): Promise<number> {
 }
 
 async function send(path: string, options: RequestOptions = {}): Promise<IncomingMessage> {
-  const [response] = await once(get(`${program.url}${path}`, options), 'response');
+  const [response] = await once(
+    get(`${program.url}${path}`, { headers: { 'x-api-key': apiKey }, ...options }),
+    'response',
+  );
   return response.resume();
 }
 

@@ -13,6 +13,9 @@ import {
 } from 'class-validator';
 import { Client } from 'pg';
 
+/** An entry of OIDC_CALLERS: an issuer and a space where there are several, an e-mail address or subject, its scopes. */
+export const OIDC_CALLER = /^(?:(https?:\/\/\S+) )?(\S+)=([^\s=]+(?: [^\s=]+)*)$/;
+
 /**
  * Every variable that the service reads, with its default. Durations are milliseconds.
  * `.env.example` explains them; a test holds the two together.
@@ -52,6 +55,33 @@ export class Env {
 
   @Integer(100, 600_000)
   DATABASE_STATEMENT_TIMEOUT_MS = 5_000;
+
+  @List(isIssuer, 'must be URLs with https:// and no query, separated by commas')
+  OIDC_ISSUERS: string[] = [];
+
+  @IsOptional()
+  OIDC_AUDIENCE?: string;
+
+  @List(
+    (entry) => OIDC_CALLER.test(entry),
+    'must be entries such as ci@example.com=vouchers:read vouchers:write, separated by commas',
+  )
+  OIDC_CALLERS: string[] = [];
+
+  @IsOptional()
+  OIDC_CLIENT_ID?: string;
+
+  @List(isOrigin, 'must be origins such as https://app.example.com, separated by commas, and never *')
+  CORS_ORIGINS: string[] = [];
+
+  @Integer(0, 1_000_000)
+  RATE_LIMIT_PER_MINUTE = 600;
+
+  @Integer(0, 10)
+  TRUST_PROXY_HOPS = 1;
+
+  @Integer(100, 3_600_000)
+  HANDLER_TIMEOUT_MS = 25_000;
 
   @Integer(0, 600_000)
   SHUTDOWN_TIMEOUT_MS = 8_000;
@@ -99,6 +129,13 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
   if (env.SHUTDOWN_DRAIN_MS > env.SHUTDOWN_TIMEOUT_MS) {
     lines.push('SHUTDOWN_DRAIN_MS must not be more than SHUTDOWN_TIMEOUT_MS, of which it is a part; lower it');
   }
+  if (env.OIDC_ISSUERS.length > 0 && !env.OIDC_AUDIENCE) {
+    lines.push('OIDC_AUDIENCE must be set with OIDC_ISSUERS: a token for another service is not one for this');
+  }
+  // Another issuer may give the same subject or address to someone else.
+  if (env.OIDC_ISSUERS.length > 1 && env.OIDC_CALLERS.some((entry) => !OIDC_CALLER.exec(entry)?.[1])) {
+    lines.push('OIDC_CALLERS must begin each entry with its issuer and a space, because OIDC_ISSUERS has several');
+  }
   if (lines.length > 0) {
     throw new EnvError(`The environment is not usable:\n${lines.map((line) => `  ${line}`).join('\n')}`);
   }
@@ -133,6 +170,28 @@ function Flag(): PropertyDecorator {
     Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value))(target, property);
     IsBoolean({ message: 'must be true or false' })(target, property);
   };
+}
+
+/** Entries separated by commas. */
+function List(isValid: (entry: string) => boolean, message: string): PropertyDecorator {
+  return (target, property) => {
+    Transform(({ value }) => (typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : value))(
+      target,
+      property,
+    );
+    ValidateBy({ name: 'list', validator: { validate: isValid } }, { each: true, message })(target, property);
+  };
+}
+
+/** Kept as it is written: a token's `iss` must be the same text. https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation */
+function isIssuer(entry: string): boolean {
+  const url = URL.parse(entry);
+  const isLocal = ['localhost', '127.0.0.1'].includes(url?.hostname ?? '');
+  return (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLocal)) && !/[?#\s]/.test(entry);
+}
+
+function isOrigin(entry: string): boolean {
+  return /^https?:/.test(entry) && URL.parse(entry)?.origin === entry;
 }
 
 function IsPostgresUrl(): PropertyDecorator {

@@ -27,3 +27,4 @@ export const databaseUnavailable = defineProblem(
   'The database cannot be reached at the moment',
 );
 export const databaseBusy = defineProblem('database_busy', 503, 'The database could not do this in time');
+export const handlerTimeout = defineProblem('handler_timeout', 503, 'The service could not do this in time');

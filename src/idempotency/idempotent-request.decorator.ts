@@ -17,9 +17,6 @@ export interface IdempotentRequest {
   requestId: string;
 }
 
-/** Everyone, until requests are authenticated. */
-const ANYONE = 'anyone';
-
 export const IdempotentRequest = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
     const request = context.switchToHttp().getRequest<Request>();
@@ -31,7 +28,7 @@ export const IdempotentRequest = createParamDecorator(
     }
     const content = JSON.stringify([request.method, request.path, request.body ?? {}]);
     return {
-      principal: ANYONE,
+      principal: request.principal?.id ?? 'anyone',
       key,
       fingerprint: createHash('sha256').update(content).digest('base64url'),
       requestId: request.id as string,

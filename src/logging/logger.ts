@@ -50,13 +50,18 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
   );
 }
 
-/** The database's password can stand in any error text, so it is looked for in the finished line. */
+// API keys, JSON Web Tokens, what follows Bearer, and the password in a URL.
+const CREDENTIALS =
+  /\bsk_[0-9a-f]{16}_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=\bBearer )[\w.~+/=-]+|(?<=:\/\/[^:@/\s"]*:)[^@\s"]+(?=@)/g;
+
+/** A credential can stand in any error text, so it is looked for in the finished line; the database's password also alone. */
 function concealing(databaseUrl = ''): (line: string) => string {
   const written = /:\/\/[^:@/]*:([^/?#]+)@/.exec(databaseUrl)?.[1] ?? '';
   const forms = [written, decoded(written)]
     .map((form) => JSON.stringify(form).slice(1, -1))
     .filter((form) => form.length >= SHORTEST_SECRET);
-  return (line) => forms.reduce((text, form) => text.replaceAll(form, '[redacted]'), line);
+  return (line) =>
+    forms.reduce((text, form) => text.replaceAll(form, '[redacted]'), line).replaceAll(CREDENTIALS, '[redacted]');
 }
 
 function decoded(text: string): string {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Module } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
 import type { Options } from 'pino-http';
+import type { Request } from 'express';
 import { Env } from '../config/env.js';
 import { createLogger } from './logger.js';
 import { traceFields } from './trace.js';
@@ -38,19 +39,21 @@ function requestLogging(env: Env): Options {
   };
 }
 
+type HttpRequest = IncomingMessage & Partial<Pick<Request, 'originalUrl' | 'principal'>>;
+
 // Cloud Run writes the full request log; this line names what it needs to be found beside it. The query is left out,
 // because clients put secrets there.
-const pathOf = (request: IncomingMessage & { originalUrl?: string }) =>
-  (request.originalUrl ?? request.url ?? '').split('?', 1)[0];
+const pathOf = (request: HttpRequest) => (request.originalUrl ?? request.url ?? '').split('?', 1)[0];
 
 function summary(request: IncomingMessage, response: ServerResponse, _durationMs?: number): string {
   return `${request.method} ${pathOf(request)} ${response.writableFinished ? response.statusCode : 'aborted'}`;
 }
 
-function summaryFields(request: IncomingMessage, response: ServerResponse, { responseTime }: { responseTime: number }) {
+function summaryFields(request: HttpRequest, response: ServerResponse, { responseTime }: { responseTime: number }) {
   return {
     method: request.method,
     path: pathOf(request),
+    ...(request.principal && { principal: request.principal.id }),
     ...(response.writableFinished && { status: response.statusCode }),
     durationMs: responseTime,
   };

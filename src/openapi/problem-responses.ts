@@ -3,19 +3,13 @@ import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
 import { ProblemDto } from '../errors/problem.dto.js';
 import { Problem, problemCatalog, type ProblemType } from '../errors/problem.js';
 import * as common from '../errors/problem-types.js';
+import { tooManyRequests } from '../rate-limit/rate-limit.problems.js';
 import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
-
-type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
+import { type Operation, operationsOf } from './operations.js';
 
 /** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
-export function addProblemResponses(document: OpenAPIObject): OpenAPIObject {
-  for (const [path, item] of Object.entries(document.paths)) {
-    for (const method of ['get', 'post', 'put', 'patch', 'delete'] as const) {
-      const operation = item[method];
-      if (operation) addTo(operation, path.startsWith('/health/'));
-    }
-  }
-  return document;
+export function addProblemResponses(document: OpenAPIObject): void {
+  for (const { path, operation } of operationsOf(document)) addTo(operation, path.startsWith('/health/'));
 }
 
 function addTo(operation: Operation, isHealth: boolean): void {
@@ -46,7 +40,9 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
   return [
     ...(parameters.length > 0 || requestBody ? [common.invalidRequest] : []),
     ...(requestBody ? [common.malformedRequest, common.contentTooLarge, common.unsupportedMediaType] : []),
+    tooManyRequests,
     common.internalError,
+    common.handlerTimeout,
     common.databaseUnavailable,
     common.databaseBusy,
   ];

@@ -13,6 +13,7 @@ import {
 } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse } from '@nestjs/swagger';
 import type { Response } from 'express';
+import { RequireScopes } from '../auth/auth.decorators.js';
 import { ApiIfMatch, ApiIfNoneMatch, etagHeader } from '../etag/api-etag.js';
 import { ETagInterceptor } from '../etag/etag.interceptor.js';
 import { IfMatch } from '../etag/if-match.decorator.js';
@@ -52,6 +53,7 @@ export class VouchersController {
 
   /** Creates a voucher */
   @Post()
+  @RequireScopes('vouchers:write')
   @ApiCreatedResponse({
     type: VoucherDto,
     headers: {
@@ -68,6 +70,7 @@ export class VouchersController {
 
   /** Lists vouchers, page by page */
   @Get()
+  @RequireScopes('vouchers:read')
   async list(@Query() query: ListVouchersDto): Promise<VoucherPageDto> {
     const { items, nextCursor } = await this.vouchers.list(query);
     return { items: items.map(VoucherDto.from), nextCursor };
@@ -75,12 +78,14 @@ export class VouchersController {
 
   /** Counts all vouchers */
   @Get('stats')
+  @RequireScopes('vouchers:read')
   stats(): Promise<VoucherStatsDto> {
     return this.vouchers.stats();
   }
 
   /** Returns a voucher */
   @Get(':id')
+  @RequireScopes('vouchers:read')
   @ApiIfNoneMatch()
   @ApiOkResponse({ type: VoucherDto, headers: etagHeader })
   @ApiProblems(voucherNotFound)
@@ -90,6 +95,7 @@ export class VouchersController {
 
   /** Changes the fields that are given */
   @Patch(':id')
+  @RequireScopes('vouchers:write')
   @ApiIfMatch()
   @ApiOkResponse({ type: VoucherDto, headers: etagHeader })
   @ApiProblems(voucherNotFound, voucherCodeTaken, voucherOverRedeemed)
@@ -103,6 +109,7 @@ export class VouchersController {
 
   /** Removes a voucher */
   @Delete(':id')
+  @RequireScopes('vouchers:write')
   @HttpCode(204)
   @ApiIfMatch()
   @ApiProblems(voucherNotFound)
@@ -112,6 +119,7 @@ export class VouchersController {
 
   /** Redeems a voucher once */
   @Post(':code/redemptions')
+  @RequireScopes('vouchers:redeem')
   @ApiIdempotent()
   @OptionalBody(RedeemVoucherDto)
   @ApiProblems(voucherNotFound, voucherInactive, voucherExpired, voucherExhausted)

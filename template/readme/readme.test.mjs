@@ -46,12 +46,17 @@ const calls = [...readme.matchAll(/```console\n(.*?)```/gs)].flatMap(([, block])
 );
 assert.ok(calls.length > 3);
 
+// One shell for all of them, as for a reader: what is exported stays.
+let exported = '';
 for (const [command, answer] of calls) {
+  if (command.startsWith('export ')) {
+    exported += `${command}; `;
+    continue;
+  }
   void test(command, () => {
     const shown = answer.trim().split('…').map(RegExp.escape).join('.*');
-    const given = execFileSync('sh', ['-c', command.replaceAll('localhost:8080', `localhost:${port}`)], {
-      encoding: 'utf8',
-    });
+    const line = exported + command.replaceAll('localhost:8080', `localhost:${port}`);
+    const given = execFileSync('sh', ['-c', line], { cwd: copy, encoding: 'utf8' });
     assert.match(given, new RegExp(`^${shown}$`, 's'));
   });
 }

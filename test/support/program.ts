@@ -20,7 +20,7 @@ export interface Program {
 /** Starts dist/`script` with nothing but the given environment; `main.js` is waited for until it listens. */
 export async function startProgram(env: NodeJS.ProcessEnv, script = 'main.js'): Promise<Program> {
   const child = spawn(process.execPath, [`dist/${script}`], {
-    env: { NODE_ENV: 'production', PORT: '0', HOST: '127.0.0.1', ...env },
+    env: { NODE_ENV: 'production', PORT: '0', HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: LogLine[] = [];

@@ -4,14 +4,17 @@ import supertest from 'supertest';
 import { AppModule } from '../../src/app.module.js';
 import { appOptions, configureApp } from '../../src/app.setup.js';
 import { Env, loadEnv } from '../../src/config/env.js';
+import { givenApiKey } from './credentials.js';
 import { createTestDatabase, type TestDatabase } from './test-database.js';
 import { until } from './until.js';
 
 export interface TestApp {
   app: NestExpressApplication;
   database: TestDatabase;
-  /** Requests to the application over HTTP. */
-  http: ReturnType<typeof supertest>;
+  /** Requests to the application over HTTP, with an API key that has every scope. */
+  http: ReturnType<typeof supertest.agent>;
+  /** Requests without a credential. */
+  anonymous: ReturnType<typeof supertest>;
   url: string;
   close(): Promise<void>;
 }
@@ -25,7 +28,13 @@ export async function createTestApp({
   adapt?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
 } = {}): Promise<TestApp> {
   const database = await createTestDatabase();
-  const testEnv = loadEnv({ NODE_ENV: 'test', LOG_LEVEL: 'silent', DATABASE_URL: database.url, ...env });
+  const testEnv = loadEnv({
+    NODE_ENV: 'test',
+    LOG_LEVEL: 'silent',
+    RATE_LIMIT_PER_MINUTE: '0',
+    DATABASE_URL: database.url,
+    ...env,
+  });
   const builder = Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(Env)
     .useValue(testEnv);
@@ -38,7 +47,8 @@ export async function createTestApp({
   return {
     app,
     database,
-    http: supertest(url),
+    http: supertest.agent(url).set('x-api-key', await givenApiKey(database)),
+    anonymous: supertest(url),
     url,
     async close() {
       await app.close();

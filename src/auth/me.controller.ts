@@ -1,0 +1,14 @@
+import { Controller, Get } from '@nestjs/common';
+import { CurrentPrincipal, RequireScopes } from './auth.decorators.js';
+import { MeDto } from './me.dto.js';
+import type { Principal } from './principal.js';
+
+@Controller({ path: 'me', version: '1' })
+export class MeController {
+  /** Who you are to this service, and what you may do */
+  @Get()
+  @RequireScopes()
+  me(@CurrentPrincipal() { kind, name, scopes, expiresAt }: Principal): MeDto {
+    return { kind, name, scopes: [...scopes], expiresAt };
+  }
+}
