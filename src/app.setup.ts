@@ -52,7 +52,8 @@ export function configureApp(app: NestExpressApplication): void {
       '/docs',
       helmet({
         contentSecurityPolicy: { useDefaults: false, directives: { ...policy, ...swagger } },
-        crossOriginOpenerPolicy: !signIn, // its window for signing in must find back
+        // The window that comes back from the issuer reports to the one that has opened it.
+        crossOriginOpenerPolicy: { policy: signIn ? 'unsafe-none' : 'same-origin' },
       }),
     );
     serveDocs(app, signIn);

@@ -5,6 +5,7 @@ import { ApiKey } from './auth/api-key.entity.js';
 import { declaredScopes } from './auth/auth.decorators.js';
 import { loadEnv } from './config/env.js';
 import { dataSourceOptions } from './database/data-source.js';
+import { reasonOf } from './database/reason-of.js';
 
 const USAGE = `Usage:
   keys create --name NAME --scopes SCOPE,SCOPE [--expires 90d]    makes a key and shows it, once
@@ -110,7 +111,9 @@ function expiresOption(): Date | null {
 
 async function withKeys<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
   const dataSource = new DataSource({ ...dataSourceOptions(loadEnv(process.env)), poolSize: 1, entities: [ApiKey] });
-  await dataSource.initialize();
+  await dataSource.initialize().catch((error: unknown) => {
+    throw new Error(`The database cannot be used: ${reasonOf(error)}`, { cause: error });
+  });
   try {
     return await work(dataSource.getRepository(ApiKey));
   } finally {

@@ -1,3 +1,4 @@
+import { Controller, Get } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Application } from 'express';
 import { ApiKeysService } from '../src/auth/api-keys.service.js';
@@ -115,6 +116,21 @@ describe('every route', () => {
       expect((await sut.anonymous[method](path).auth(token, { type: 'bearer' })).status).not.toBe(403);
     }
   });
+});
+
+it('a route that says nothing is closed to everyone', async () => {
+  @Controller('forgotten')
+  class ForgottenController {
+    @Get()
+    get() {
+      return 'open';
+    }
+  }
+  const forgetful = await createTestApp({ controllers: [ForgottenController] });
+  await forgetful.anonymous.get('/forgotten').expect(401);
+  const { body } = await forgetful.http.get('/forgotten').expect(403);
+  expect(body.code).toBe('scope_missing');
+  await forgetful.close();
 });
 
 describe('GET /v1/me', () => {

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { getMetadataStorage } from 'class-validator';
 import type { Test } from 'supertest';
+import { DataSource } from 'typeorm';
+import { CreateVoucherDto, RedeemVoucherDto, UpdateVoucherDto } from '../src/vouchers/voucher.dto.js';
+import { Voucher } from '../src/vouchers/voucher.entity.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { aVoucher, createVoucher } from './support/vouchers.js';
 
 let sut: TestApp;
-let existing: { id: string };
+let existing: { id: string; code: string };
 let before: unknown[];
 const rows = () => sut.database.query('SELECT * FROM vouchers');
 
@@ -259,5 +263,32 @@ describe('a redemption', () => {
       .set('Idempotency-Key', Buffer.from(key).toString('latin1'));
     const { body } = await request.expect(400);
     expect(body.errors).toMatchObject([{ in: 'header', pointer: '#/Idempotency-Key' }]);
+  });
+});
+
+describe('a column that is not for clients to write', () => {
+  const writes = [
+    ['POST /v1/vouchers', CreateVoucherDto, () => sut.http.post('/v1/vouchers'), aVoucher],
+    ['PATCH /v1/vouchers/:id', UpdateVoucherDto, () => sut.http.patch(`/v1/vouchers/${existing.id}`), () => ({})],
+    [
+      'POST /v1/vouchers/:code/redemptions',
+      RedeemVoucherDto,
+      () => sut.http.post(`/v1/vouchers/${existing.code}/redemptions`),
+      () => ({}),
+    ],
+  ] as const;
+
+  it.each(writes)('is refused by %s', async (_, dto, write, body) => {
+    const rules = getMetadataStorage().getTargetValidationMetadatas(dto, '', false, false);
+    const known = new Set(rules.map(({ propertyName }) => propertyName));
+    const { columns } = sut.app.get(DataSource).getMetadata(Voucher);
+    const names = columns.flatMap(({ propertyName, databaseName }) => [propertyName, databaseName]);
+    const hidden = [...new Set(names)].filter((name) => !known.has(name));
+    expect(hidden).toEqual(expect.arrayContaining(['id', 'redemptions', 'version', 'createdAt', 'created_at']));
+    for (const name of hidden) {
+      const response = await write().send({ ...body(), [name]: 1 });
+      expect({ name, status: response.status }).toEqual({ name, status: 400 });
+      expect(response.body.errors).toEqual([{ in: 'body', pointer: `#/${name}`, detail: 'is not known here' }]);
+    }
   });
 });

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { pipeline } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { givenApiKey } from './support/credentials.js';
 import { type Program, startProgram } from './support/program.js';
@@ -115,3 +117,22 @@ it('of two migrations at once one works, the other waits, and both end with 0', 
   const messages = both.map(({ lines }) => String(lines.at(-1)?.message)).toSorted();
   expect(messages).toEqual([expect.stringContaining('Applied'), 'No migration is pending']);
 });
+
+it.each(['production', 'development'])(
+  '`npm start` makes no key in a database that is not its own, in %s',
+  async (NODE_ENV) => {
+    const given = await createTestDatabase();
+    const port = String(await freePort());
+    const env = { NODE_ENV, PORT: port, HOST: '127.0.0.1', DATABASE_URL: given.url, PATH: process.env.PATH };
+    const child = spawn(process.execPath, ['dev/start.mjs'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const output = text(child.stdout);
+    await until(async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
+      return response?.ok ?? false;
+    });
+    child.kill('SIGINT');
+    expect(await output).not.toMatch(/sk_|curl/);
+    expect(await given.query('SELECT FROM api_keys')).toEqual([]);
+    await given.drop();
+  },
+);

@@ -44,11 +44,22 @@ describe('loadEnv', () => {
     ['DATABASE_CONNECT_TIMEOUT_MS', '5'],
     ['DATABASE_STARTUP_BUDGET_MS', '-1'],
     ['DATABASE_STATEMENT_TIMEOUT_MS', '10s'],
+    ['OIDC_ISSUERS', 'accounts.google.com'],
+    ['OIDC_ISSUERS', 'http://issuer.example.com'],
+    ['OIDC_ISSUERS', 'https://issuer.example.com?secret'],
+    ['OIDC_CALLERS', 'secret@example.com'],
+    ['OIDC_CALLERS', 'secret@example.com='],
+    ['CORS_ORIGINS', '*'],
+    ['CORS_ORIGINS', 'https://app.example.com/'],
+    ['CORS_ORIGINS', 'https://app.example.com,null'],
+    ['RATE_LIMIT_PER_MINUTE', 'many'],
+    ['TRUST_PROXY_HOPS', 'true'],
+    ['HANDLER_TIMEOUT_MS', '0'],
     ['SHUTDOWN_TIMEOUT_MS', 'never'],
     ['SHUTDOWN_DRAIN_MS', '9000'],
     ['COMMIT_SHA', 'main'],
   ])('refuses %s=%s, naming the variable and not the value', (name, value) => {
-    const [line, ...others] = complaints({ [name]: value });
+    const [line, ...others] = complaints({ OIDC_AUDIENCE: 'a', [name]: value });
     expect(line).toMatch(new RegExp(`^${name} must .+`));
     expect(line).not.toContain('secret');
     expect(others).toEqual([]);
@@ -66,6 +77,17 @@ describe('loadEnv', () => {
 
   it('refuses pretty lines in production', () => {
     expect(complaints({ NODE_ENV: 'production', LOG_FORMAT: 'pretty' })).toHaveLength(1);
+  });
+
+  it('refuses issuers without an audience, and callers of several issuers that do not say of which', () => {
+    const OIDC_ISSUERS = 'https://a.example.com, https://b.example.com/realms/one';
+    const OIDC_CALLERS = 'https://a.example.com ci@example.com=a b,someone=c';
+    expect(complaints({ OIDC_ISSUERS, OIDC_CALLERS }).map((line) => line.replace(/ .*/, ''))).toEqual([
+      'OIDC_AUDIENCE',
+      'OIDC_CALLERS',
+    ]);
+    const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_CALLERS });
+    expect(one.OIDC_CALLERS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
   });
 
   it('takes the forms of a database URL that Cloud SQL needs', () => {

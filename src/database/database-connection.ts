@@ -9,6 +9,7 @@ import {
 import { Client } from 'pg';
 import { DataSource, QueryFailedError, TypeORMError } from 'typeorm';
 import { Env } from '../config/env.js';
+import { reasonOf } from './reason-of.js';
 
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 1_000;
@@ -82,16 +83,10 @@ export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestr
     const waited = `Waiting for database ${database} at ${host}:${port} for ${Math.round(waitedMs / 1000)} s`;
     const next = waitedMs + COMPLAIN_EVERY_MS;
     if (waitedMs < budgetMs) {
-      this.logger.warn(`${waited}: ${reason(error)}`);
+      this.logger.warn(`${waited}: ${reasonOf(error)}`);
       return Math.min(next, budgetMs);
     }
-    this.logger.error(`${waited}, past DATABASE_STARTUP_BUDGET_MS (${budgetMs} ms): ${reason(error)}`);
+    this.logger.error(`${waited}, past DATABASE_STARTUP_BUDGET_MS (${budgetMs} ms): ${reasonOf(error)}`);
     return next;
   }
-}
-
-/** Node reports a host with several addresses as an AggregateError without a message. */
-function reason(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reason).join(', ');
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ before(
     service = spawn('npm', ['start'], { cwd: copy, env: { ...env, PORT: String(port) }, detached: true });
     for (const stream of [service.stdout, service.stderr]) stream.on('data', (data) => (output += data));
     await new Promise((resolve, reject) => {
-      service.stdout.on('data', () => output.includes(`:${port}/docs`) && resolve());
+      service.stdout.on('data', () => output.includes('curl ') && resolve());
       service.once('exit', () => reject(new Error(`npm start ended:\n${output}`)));
     });
   },
@@ -60,6 +60,16 @@ for (const [command, answer] of calls) {
     assert.match(given, new RegExp(`^${shown}$`, 's'));
   });
 }
+
+void test('the key of the first minutes works as it is printed, and stays between its user and this machine', () => {
+  const [command] = /^ *curl .*$/m.exec(output);
+  assert.match(execFileSync('sh', ['-c', command], { encoding: 'utf8' }), /"kind":"api_key"/);
+  const file = join(copy, '.data', 'api-key');
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  const lines = output.split('\n').filter((line) => line.startsWith('{'));
+  assert.ok(lines.length > 0);
+  assert.ok(!lines.join().includes(readFileSync(file, 'utf8').trim()));
+});
 
 void test('every npm script that the documents name exists', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -1,13 +1,17 @@
-// `npm run test:browser`: Swagger UI in a real Chromium, under the headers that the service sends.
+// `npm run test:browser`: Swagger UI in a real Chromium, under the headers that the service sends: with an API key, and
+// signed in at a real OpenID provider.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 import { buildIfStale } from '../../dev/build.mjs';
 import { startPostgres } from '../../dev/postgres.mjs';
+import { AUDIENCE, startIssuer } from '../support/issuer.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'chrome.exe'];
 const PLACES = [...process.env.PATH.split(delimiter), 'C:\\Program Files\\Google\\Chrome\\Application'];
@@ -24,65 +28,120 @@ function findChromium() {
   return found;
 }
 
-async function startService(databaseUrl) {
-  const env = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', HOST: '127.0.0.1', LOG_FORMAT: 'json' };
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+async function startService(environment) {
+  const env = { ...process.env, HOST: '127.0.0.1', LOG_FORMAT: 'json', ...environment };
   assert.equal(spawnSync(process.execPath, ['dist/migrate.js'], { env, stdio: 'inherit' }).status, 0);
   const service = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: service.stdout })) {
-    const url = /Listening on (http:[^"]+)/.exec(line)?.[1];
-    if (url) return { url, stop: () => service.kill() };
+    if (line.includes('Connected to the database')) return () => service.kill();
   }
   throw new Error('The service did not start.');
 }
 
-async function readDocs(url, executablePath) {
-  const browser = await chromium.launch({
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-  try {
-    const page = await browser.newPage();
-    const complaints = [];
-    page.on('console', (message) => message.type() !== 'log' && complaints.push(`console: ${message.text()}`));
-    page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
-    page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`));
-    page.on('request', (request) => {
-      if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(url))
-        complaints.push(`foreign: ${request.url()}`);
-    });
-    page.on(
-      'response',
-      (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`),
-    );
+function createKey(databaseUrl) {
+  const args = ['dist/keys.js', 'create', '--name', 'browser', '--scopes', 'vouchers:read', '--json'];
+  const { stdout } = spawnSync(process.execPath, args, { env: { ...process.env, DATABASE_URL: databaseUrl } });
+  return JSON.parse(stdout).key;
+}
 
-    await page.goto(`${url}/docs`);
-    const operation = page.locator('.opblock', { hasText: '/v1/vouchers/stats' });
-    await operation.locator('.opblock-summary').click();
-    await operation.getByRole('button', { name: 'Try it out' }).click();
-    await operation.getByRole('button', { name: 'Execute' }).click();
-    const answer = operation.locator('.live-responses-table .response');
-    await answer.getByText('"total": 0').waitFor();
-    assert.match(await answer.locator('.response-col_status').innerText(), /^200/);
-    assert.deepEqual(complaints, []);
-  } finally {
-    await browser.close();
-  }
+/** Opens the docs and fails at the end if the browser complained of anything, or asked anyone but these for anything. */
+async function withDocs(browser, url, known, use) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const complaints = [];
+  page.on(
+    'console',
+    (message) => /error|warning/.test(message.type()) && complaints.push(`console: ${message.text()}`),
+  );
+  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
+  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`));
+  page.on('request', (request) => {
+    if (!/^(data|blob):/.test(request.url()) && !known.some((origin) => request.url().startsWith(origin)))
+      complaints.push(`foreign: ${request.url()}`);
+  });
+  page.on(
+    'response',
+    (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`),
+  );
+  await page.goto(`${url}/docs`);
+  await use(page);
+  assert.deepEqual(complaints, []);
+  await context.close();
+}
+
+/** Tries an operation out and returns the answer's status and body as they are shown. */
+async function execute(page, path) {
+  const operation = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) }).first();
+  await operation.locator('.opblock-summary').click();
+  await operation.getByRole('button', { name: 'Try it out' }).click();
+  await operation.getByRole('button', { name: 'Execute' }).click();
+  const answer = operation.locator('.live-responses-table .response');
+  await answer.locator('.highlight-code, .microlight').first().waitFor();
+  return `${await answer.locator('.response-col_status').innerText()} ${await answer.innerText()}`;
+}
+
+async function useApiKey(page, key) {
+  await page.getByRole('button', { name: 'Authorize' }).click();
+  const form = page.locator('.auth-container', { hasText: 'x-api-key' });
+  await form.getByRole('textbox').fill(key);
+  await form.getByRole('button', { name: 'Apply credentials' }).click();
+  await page.locator('.close-modal').click();
+  assert.match(await execute(page, '/v1/vouchers/stats'), /^200[^]*"total": 0/);
+}
+
+async function signIn(page) {
+  await page.getByRole('button', { name: 'Authorize' }).click();
+  const form = page.locator('.auth-container', { hasText: 'authorization_code' }).first();
+  await form.getByText('select all').click();
+  const opened = page.waitForEvent('popup');
+  await form.getByRole('button', { name: 'Apply given OAuth2 credentials' }).click();
+  const provider = await opened;
+  await provider.getByPlaceholder('Enter any login').fill('ada');
+  await provider.getByPlaceholder('and password').fill('password');
+  await provider.getByRole('button', { name: 'Sign-in' }).click();
+  const closed = provider.waitForEvent('close');
+  await provider.getByRole('button', { name: 'Continue' }).click();
+  await closed;
+  await page.locator('.close-modal').click();
+  assert.match(await execute(page, '/v1/me'), /^200[^]*"kind": "oidc"[^]*"name": "ada"[^]*"vouchers:read"/);
 }
 
 const executablePath = findChromium();
 buildIfStale();
+const port = await freePort();
+const url = `http://127.0.0.1:${port}`;
 const database = await startPostgres(mkdtempSync(join(tmpdir(), 'browser-postgres-')), { durable: false });
-const service = await startService(database.url);
+const issuer = await startIssuer({ redirectUri: `${url}/docs/oauth2-redirect.html` });
+const browser = await chromium.launch({
+  executablePath,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+const common = { DATABASE_URL: database.url, PORT: String(port) };
+let stop;
 try {
-  await readDocs(service.url, executablePath);
-  console.log('Swagger UI answered a request without a complaint.');
+  stop = await startService(common);
+  await withDocs(browser, url, [url], (page) => useApiKey(page, createKey(database.url)));
+  stop();
+  stop = await startService({ ...common, OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CLIENT_ID: 'docs' });
+  await withDocs(browser, url, [url, issuer.url], signIn);
+  console.log('Swagger UI took an API key and signed in at an OpenID provider, without a complaint.');
 } finally {
-  service.stop();
+  stop?.();
+  await browser.close();
+  issuer.stop();
   await database.stop();
 }

@@ -98,7 +98,7 @@ function createProvider(url: string, key: JWK, redirectUri: string): Provider {
       },
     ],
     scopes: ['openid', ...ALL_SCOPES.split(' ')],
-    ttl: { ClientCredentials: 300 },
+    ttl: { AccessToken: 300, ClientCredentials: 300, Grant: 300, IdToken: 300, Interaction: 300, Session: 300 },
     clientBasedCORS: () => true,
     // Takes any name and password for a user.
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),

@@ -1,5 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import { Test } from '@nestjs/testing';
+import type { Type } from '@nestjs/common';
 import supertest from 'supertest';
 import { AppModule } from '../../src/app.module.js';
 import { appOptions, configureApp } from '../../src/app.setup.js';
@@ -22,10 +23,11 @@ export interface TestApp {
 /** The whole application as main.ts makes it, listening on a free port, on a database of its own. */
 export async function createTestApp({
   env = {},
-  adapt = (builder) => builder,
+  controllers = [],
 }: {
   env?: NodeJS.ProcessEnv;
-  adapt?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+  /** Routes beside those of the application. */
+  controllers?: Type[];
 } = {}): Promise<TestApp> {
   const database = await createTestDatabase();
   const testEnv = loadEnv({
@@ -35,10 +37,10 @@ export async function createTestApp({
     DATABASE_URL: database.url,
     ...env,
   });
-  const builder = Test.createTestingModule({ imports: [AppModule] })
+  const testingModule = await Test.createTestingModule({ imports: [AppModule], controllers })
     .overrideProvider(Env)
-    .useValue(testEnv);
-  const testingModule = await adapt(builder).compile();
+    .useValue(testEnv)
+    .compile();
   const app = testingModule.createNestApplication<NestExpressApplication>(appOptions);
   configureApp(app);
   await app.listen(0, '127.0.0.1');
