@@ -14,7 +14,7 @@ export function buildIfStale() {
 }
 
 function build() {
-  console.log('Building …');
+  console.error('Building …');
   const inputs = listInputs();
   rmSync(STAMP, { force: true });
   const { status } = spawnSync(process.execPath, [NEST, 'build'], { stdio: 'inherit' });

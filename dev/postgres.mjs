@@ -22,6 +22,7 @@ const IN_USE = 1;
 /** Calls `run` with the URL of the database: DATABASE_URL, or else this clone's embedded one for as long as it takes. */
 export async function withDatabase(run) {
   if (process.env.DATABASE_URL) return run(process.env.DATABASE_URL);
+  if (process.env.NODE_ENV === 'production') throw new Error('In production DATABASE_URL must be set.');
   const server = await startPostgres(DEVELOPMENT);
   try {
     return await run(server.url);

@@ -28,7 +28,10 @@ export function configureApp(app: NestExpressApplication): void {
   app.set('etag', false); // only what has a version has an ETag
 
   if (env.CORS_ORIGINS.length > 0) {
-    const exposedHeaders = ['ETag', 'Location', 'Retry-After', 'X-Request-Id'];
+    const exposedHeaders = [
+      ...['ETag', 'Location', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+      ...['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
+    ];
     app.enableCors({ origin: env.CORS_ORIGINS, exposedHeaders, maxAge: 600 });
   }
   const policy = {

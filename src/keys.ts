@@ -16,11 +16,12 @@ const USAGE = `Usage:
   --expires is a number of days and d, or never; --json prints JSON.`;
 
 const {
-  positionals: [command, operand],
+  positionals: [command, operand, ...more],
   values: options,
 } = parse();
 
 try {
+  if (more.length > 0) throw new Error(USAGE);
   if (command === 'create' && !operand) await create();
   else if (command === 'list' && !operand) await list();
   else if (command === 'revoke' && operand) await revoke(operand);
@@ -32,6 +33,7 @@ try {
 async function create(): Promise<void> {
   const made = options.id === undefined && options.hash === undefined ? makeKey() : undefined;
   if (made && options.offline) {
+    if (options.name || options.scopes) throw new Error('--name and --scopes are for registering what --offline makes');
     return print(made, `API key  ${made.key}\nRegister it with: keys create --id ${made.id} --hash ${made.hash} …`);
   }
   const { id, hash } = made ?? options;
@@ -77,7 +79,7 @@ async function revoke(id: string): Promise<void> {
 
 /** The output of a job is a log, which is no place for a key. */
 function makeKey() {
-  if (process.env.NODE_ENV === 'production') {
+  if (!['', 'development', 'test'].includes(process.env.NODE_ENV ?? '')) {
     throw new Error(
       'In production no key is made, because this output is a log. Run `npm run keys -- create --offline` on your own ' +
         'machine, and give the --id and --hash that it prints to this command.',

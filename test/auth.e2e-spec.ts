@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jes
 import type { Application } from 'express';
 import { ApiKeysService } from '../src/auth/api-keys.service.js';
 import { createApiKey } from '../src/auth/api-key.js';
-import { declaredScopes } from '../src/auth/auth.decorators.js';
+import { declaredScopes, RequireScopes } from '../src/auth/auth.decorators.js';
 import { givenApiKey } from './support/credentials.js';
 import { AUDIENCE, type Issuer, startIssuer } from './support/issuer.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
@@ -133,6 +133,19 @@ it('a route that says nothing is closed to everyone', async () => {
   const { body } = await forgetful.http.get('/forgotten').expect(403);
   expect(body.code).toBe('scope_missing');
   await forgetful.close();
+});
+
+it('two policies on one route are an error, for the first would be forgotten', () => {
+  const declare = () => {
+    class Confused {
+      @RequireScopes('a')
+      @RequireScopes('b')
+      get() {}
+    }
+    return Confused;
+  };
+  expect(declare).toThrow('get has two policies');
+  for (const scope of ['a', 'b']) declaredScopes.delete(scope);
 });
 
 describe('GET /v1/me', () => {

@@ -68,6 +68,7 @@ it('a connection outlives that of the load balancer, and a request that does not
 it('an answer says what a browser may do with it, and not what made it', async () => {
   const { headers } = await sut.http.get('/v1/me').expect(200);
   expect(headers).toMatchObject({
+    'cache-control': 'private, no-cache',
     'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
     'strict-transport-security': expect.any(String),
     'x-content-type-options': 'nosniff',
@@ -75,6 +76,12 @@ it('an answer says what a browser may do with it, and not what made it', async (
   });
   expect(headers).not.toHaveProperty('x-powered-by');
   expect(headers).not.toHaveProperty('server');
+});
+
+it('a problem is kept by no cache', async () => {
+  for (const request of [sut.anonymous.get('/v1/me'), sut.http.get('/nope')]) {
+    expect((await request).headers['cache-control']).toBe('no-store');
+  }
 });
 
 it.each(['TRACE', 'OPTIONS', 'PUT', 'QUERY', 'PROPFIND'])('%s is refused', async (method) => {

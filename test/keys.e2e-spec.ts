@@ -61,6 +61,8 @@ describe('keys create', () => {
       'create --name ci --scopes vouchers:read --id 1 --hash 2': '--id and --hash must',
       'create --offline --id 0123456789abcdef': '--id and --hash must',
       'create ci': 'Usage:',
+      'create --offline --name ci': '--name and --scopes are for registering',
+      'revoke 0123456789abcdef 123456789abcdef0': 'Usage:',
       'create --nam ci': "Unknown option '--nam'",
       'revoke 0123456789abcdef': 'There is no key 0123456789abcdef',
       rule: 'Usage:',

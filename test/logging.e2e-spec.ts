@@ -174,8 +174,13 @@ describe('secrets', () => {
 
   it.each([
     ['an API key', createApiKey().key],
+    ['an API key on a line of its own', createApiKey().key, 'bad\n'],
+    ['an API key in capitals', createApiKey().key.toUpperCase()],
+    ['an API key in a URL', createApiKey().key.replaceAll('_', '%5F'), '/v1/%20'],
+    ['an API key in a name', createApiKey().key, 'id_'],
     ['a token', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.'],
     ['an opaque token', 'ya29.a0Af_8k-3', 'Bearer '],
+    ['a token in small letters', 'ya29.a0Af_8k-3', 'bearer '],
     ['the password of any URL', 'hunter2', 'amqp://user:', '@host'],
     ["the database's password", PASSWORD],
     ["the database's password, decoded", 'p@ss"word'],

@@ -1,11 +1,13 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { base64url, CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { ALL_SCOPES, AUDIENCE, type Issuer, startIssuer } from './support/issuer.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { givenApiKey } from './support/credentials.js';
 
-const CALLERS = 'ci@project.iam.gserviceaccount.com=vouchers:read vouchers:redeem,1234567890=vouchers:read';
+const CALLERS =
+  'ci@project.iam.gserviceaccount.com=vouchers:read vouchers:redeem,1234567890=vouchers:read,sub:machine@clients=vouchers:write';
 
 let issuer: Issuer;
 let stranger: Issuer;
@@ -17,7 +19,8 @@ beforeAll(async () => {
   });
 });
 afterEach(() => {
-  issuer.down(false);
+  issuer.become('well');
+  delete issuer.keySet;
   jest.restoreAllMocks();
 });
 afterAll(async () => {
@@ -84,12 +87,7 @@ describe('OIDC_CALLERS', () => {
     ['an address that nobody has verified', { email, email_verified: false }, [], 'someone'],
     ['an address that may be verified', { email, email_verified: 'true' }, [], 'someone'],
     ['an address', { email }, [], 'someone'],
-    [
-      'a subject that looks like an address',
-      { sub: email, email: 'x@y.z', email_verified: true },
-      ['vouchers:read', 'vouchers:redeem'],
-      'x@y.z',
-    ],
+    ['a subject that looks like an address', { sub: email, email: 'x@y.z', email_verified: true }, [], 'x@y.z'],
     ['another', { sub: '12345678901' }, [], '12345678901'],
   ])('gives a token with %s what it says', async (_, claims, scopes, name) => {
     expect((await me(await issuer.sign(claims)).expect(200)).body).toMatchObject({ scopes, name });
@@ -148,6 +146,12 @@ describe('a bad token is refused', () => {
     ['a time to come', () => issuer.sign({ ...claims, nbf: now() + 120 })],
     ['no end', () => signed(JSON.stringify({ ...whole(), exp: undefined }))],
     ['a text for an end', () => signed(JSON.stringify({ ...whole(), exp: '9999999999' }))],
+    ['a number for a subject', () => signed(JSON.stringify({ ...whole(), sub: 7 }))],
+    ['a subject that is empty', () => issuer.sign({ ...claims, sub: '' })],
+    ['a subject with a NUL', () => issuer.sign({ ...claims, sub: 'a\0b' })],
+    ['an end beyond all time', () => signed(JSON.stringify({ ...whole(), exp: 9e15 }))],
+    ['a type that is a number', () => signed(JSON.stringify(whole()), { typ: 7 })],
+    ['a type that is a list', () => signed(JSON.stringify(whole()), { typ: ['JWT'] })],
     ['no subject', () => issuer.sign({ ...claims, sub: undefined })],
     ['the type of a logout token', () => issuer.sign(claims, { typ: 'logout+jwt' })],
     ['the type of a DPoP proof', () => issuer.sign(claims, { typ: 'dpop+jwt' })],
@@ -244,7 +248,7 @@ describe('the keys of the issuer', () => {
   });
 
   it('go on verifying while the issuer is away, however old they are; who asks for an unknown one is to come again', async () => {
-    issuer.down(true);
+    issuer.become('down');
     pass(3600);
     await me(await issuer.sign({})).expect(200);
     const { body, headers } = await me(await issuer.sign({}, { kid: 'perhaps-new' })).expect(503);
@@ -259,14 +263,44 @@ describe('the keys of the issuer', () => {
     await me(old).expect(401);
     await me(await issuer.sign({})).expect(200);
   });
+
+  it('are not replaced by none', async () => {
+    issuer.keySet = { keys: [] };
+    pass(10_800);
+    await me(await issuer.sign({})).expect(200);
+  });
+
+  it('may be such that nothing can be verified by one of them: that is no error of ours', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const weak = { ...privateKey.export({ format: 'jwk' }), kid: 'weak', alg: 'RS256' };
+    const broken = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'broken', alg: 'ES256' };
+    issuer.keySet = { keys: [weak, broken] };
+    pass(18_000);
+    for (const { kid, alg } of [weak, broken]) {
+      const [, payload] = (await issuer.sign({})).split('.');
+      const header = base64url.encode(JSON.stringify({ alg, kid }));
+      const { body } = await me(`${header}.${payload}.AAAA`).expect(401);
+      expect(body.code).toBe('credential_invalid');
+    }
+  });
+
+  it('are used while the issuer does not answer, without waiting for it', async () => {
+    pass(20_000);
+    await me(await issuer.sign({})).expect(200);
+    issuer.become('hanging');
+    pass(30_000);
+    const answer = me(await issuer.sign({}));
+    const first = await Promise.race([answer.then(({ status }) => status), sleep(2_500, 'too late', { ref: false })]);
+    expect(first).toBe(200);
+  });
 });
 
 it('an issuer that is away from the start is found as soon as it is back', async () => {
-  issuer.down(true);
+  issuer.become('down');
   const late = await createTestApp({ env: { OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE } });
   const ask = async () => late.anonymous.get('/v1/me').auth(await issuer.sign({}), { type: 'bearer' });
   expect((await ask()).body.code).toBe('issuer_unavailable');
-  issuer.down(false);
+  issuer.become('well');
   pass(2);
   expect((await ask()).status).toBe(200);
   await late.close();

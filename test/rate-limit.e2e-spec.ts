@@ -74,6 +74,13 @@ it('a principal has so many requests a minute, from wherever they come', async (
   await from('203.0.113.90', other).expect(200);
 });
 
+it('a client is told of the budget that ends first', async () => {
+  const [one, other] = [await givenApiKey(sut.database), await givenApiKey(sut.database)];
+  for (let count = 0; count < 3; count++) await from('203.0.113.7', one).expect(200);
+  const { headers } = await from('203.0.113.7', other).expect(200);
+  expect(headers['ratelimit-remaining']).toBe('1');
+});
+
 it('probes are not limited', async () => {
   for (let count = 0; count < LIMIT * 2; count++) await sut.anonymous.get('/health/ready').expect(200);
 });

@@ -13,23 +13,28 @@ export const PUBLIC = 'public';
 /** Every scope that a route of this build asks for. */
 export const declaredScopes = new Set<string>();
 
-/** Opens a route, or all of a controller, to everyone. */
+/** Opens a route, or all routes of a controller that say nothing else, to everyone. */
 export const Public = () => SetMetadata(POLICY, PUBLIC);
 
-/**
- * Opens a route, or all of a controller, to principals that have all of these scopes; without any, to every principal.
- * What a route says replaces what its controller says.
- */
-export function RequireScopes(...scopes: string[]) {
+/** Opens a route to principals that have all of these scopes; without any, to every principal. */
+export function RequireScopes(...scopes: string[]): MethodDecorator {
   for (const scope of scopes) declaredScopes.add(scope);
   return applyDecorators(
-    SetMetadata(POLICY, scopes),
+    setPolicy(scopes),
     ApiSecurity('apiKey'),
     ApiSecurity('bearer'),
     ApiExtension(REQUIRED_SCOPES, scopes),
     ApiProblems(credentialMissing, credentialInvalid, issuerUnavailable, ...(scopes.length > 0 ? [scopeMissing] : [])),
   );
 }
+
+/** A second one would replace the first, and what that asked for be forgotten. */
+const setPolicy =
+  (scopes: string[]): MethodDecorator =>
+  (target, key, descriptor) => {
+    if (Reflect.hasMetadata(POLICY, Object(descriptor.value))) throw new Error(`${String(key)} has two policies`);
+    SetMetadata(POLICY, scopes)(target, key, descriptor);
+  };
 
 /** The principal of the request, as a handler's parameter. Only for routes that are not public. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import { packageInfo } from '../config/package-info.js';
 import { Problem } from '../errors/problem.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -31,6 +31,8 @@ export class AuthGuard implements CanActivate {
       throw new Problem(scopeMissing, { detail: `It needs ${policy?.join(' ') ?? 'what nobody has'}`, headers });
     }
     request.principal = principal;
+    // Caches between know by themselves that Authorization makes an answer private, and not that x-api-key does.
+    context.switchToHttp().getResponse<Response>().set('Cache-Control', 'private, no-cache');
     return true;
   }
 

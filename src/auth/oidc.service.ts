@@ -1,28 +1,43 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import { Env, OIDC_CALLER } from '../config/env.js';
 import { IssuerKeys } from './issuer-keys.js';
+import { Problem } from '../errors/problem.js';
 import { CredentialError, type Principal } from './principal.js';
 
 /** Signatures by a private key; what a shared secret signs, everyone who can verify it could have signed. */
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
 /** Of ID tokens and access tokens. Issuers sign other things with the same keys, such as logout tokens. */
-const TYPES = new Set([undefined, 'jwt', 'at+jwt', 'application/at+jwt']);
+const TYPES = new Set(['jwt', 'at+jwt', 'application/at+jwt']);
 const CLOCK_SKEW_S = 30;
 
 /** Bearer tokens of the issuers in OIDC_ISSUERS. */
 @Injectable()
 export class OidcService {
+  private readonly logger = new Logger(OidcService.name);
   private readonly issuers: Map<string, IssuerKeys>;
-  /** The scopes of OIDC_CALLERS, by issuer and e-mail address or subject. */
+  /** The scopes of OIDC_CALLERS, by issuer and who is meant. */
   private readonly callers: Map<string, string[]>;
 
   constructor(private readonly env: Env) {
     this.issuers = new Map(env.OIDC_ISSUERS.map((issuer) => [issuer, new IssuerKeys(issuer)]));
     this.callers = new Map(
       env.OIDC_CALLERS.map((entry) => {
-        const [, issuer = env.OIDC_ISSUERS[0], caller, scopes = ''] = OIDC_CALLER.exec(entry) ?? [];
-        return [`${issuer} ${caller}`, scopes.split(' ')];
+        const [, issuer = env.OIDC_ISSUERS[0], caller = '', scopes = ''] = OIDC_CALLER.exec(entry) ?? [];
+        const kind = caller.includes('@') && !caller.startsWith('sub:') ? 'email' : 'sub';
+        return [`${issuer} ${kind} ${caller.replace(/^sub:/, '')}`, scopes.split(' ')];
       }),
     );
   }
@@ -33,15 +48,19 @@ export class OidcService {
    */
   async authenticate(token: string): Promise<Principal> {
     const claims = await this.verify(token);
-    const { iss, sub, exp } = claims;
+    const { iss, sub = '', exp } = claims;
+    const expiresAt = new Date(Number(exp) * 1000);
+    if (!isSubject(sub)) throw new CredentialError('The bearer token is refused: unexpected "sub" claim value');
+    if (Number.isNaN(expiresAt.valueOf())) throw new CredentialError('The bearer token is refused: unexpected "exp"');
+    // An address that nobody has verified may be someone else's.
     const email = claims.email_verified === true && typeof claims.email === 'string' ? claims.email : undefined;
-    const granted = [email, sub].flatMap((caller) => this.callers.get(`${iss} ${caller}`) ?? []);
+    const granted = [`email ${email}`, `sub ${sub}`].flatMap((caller) => this.callers.get(`${iss} ${caller}`) ?? []);
     return {
       kind: 'oidc',
       id: `oidc:${iss} ${sub}`,
-      name: email ?? String(sub),
+      name: email ?? sub,
       scopes: [...new Set([...scopesOf(claims), ...granted])],
-      expiresAt: new Date(Number(exp) * 1000),
+      expiresAt,
     };
   }
 
@@ -56,13 +75,24 @@ export class OidcService {
         requiredClaims: ['exp', 'sub'],
         clockTolerance: CLOCK_SKEW_S,
       });
-      if (!TYPES.has(protectedHeader.typ?.toLowerCase())) throw new errors.JWTInvalid('unexpected "typ"');
+      const { typ = 'jwt' } = protectedHeader;
+      if (typeof typ !== 'string' || !TYPES.has(typ.toLowerCase())) throw new errors.JWTInvalid('unexpected "typ"');
       return payload;
     } catch (cause) {
-      if (!(cause instanceof errors.JOSEError)) throw cause;
-      throw new CredentialError(`The bearer token is refused: ${cause.message}`, { cause });
+      if (cause instanceof Problem) throw cause;
+      if (cause instanceof errors.JOSEError) {
+        throw new CredentialError(`The bearer token is refused: ${cause.message}`, { cause });
+      }
+      // A key of the issuer that cannot be used. Whoever sends such a token cannot mend it, and may be anyone.
+      this.logger.warn(new Error('A bearer token could not be verified', { cause }));
+      throw new CredentialError('The bearer token is refused: its key cannot be used', { cause });
     }
   }
+}
+
+/** It becomes part of an id that is stored and logged. https://www.rfc-editor.org/rfc/rfc7519#section-4.1.2 */
+function isSubject(sub: unknown): sub is string {
+  return typeof sub === 'string' && /^[^\p{Cc}\p{Cs}]{1,255}$/u.test(sub);
 }
 
 /** `scope` is RFC 8693's and RFC 9068's, a text with spaces; `scp` is Okta's, a list, and Microsoft's, a text. */

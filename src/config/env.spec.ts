@@ -59,7 +59,7 @@ describe('loadEnv', () => {
     ['SHUTDOWN_DRAIN_MS', '9000'],
     ['COMMIT_SHA', 'main'],
   ])('refuses %s=%s, naming the variable and not the value', (name, value) => {
-    const [line, ...others] = complaints({ OIDC_AUDIENCE: 'a', [name]: value });
+    const [line, ...others] = complaints({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
     expect(line).toMatch(new RegExp(`^${name} must .+`));
     expect(line).not.toContain('secret');
     expect(others).toEqual([]);
@@ -85,6 +85,12 @@ describe('loadEnv', () => {
     expect(complaints({ OIDC_ISSUERS, OIDC_CALLERS }).map((line) => line.replace(/ .*/, ''))).toEqual([
       'OIDC_AUDIENCE',
       'OIDC_CALLERS',
+    ]);
+    const callers = 'https://c.example.com ci@example.com=a,me=b,me=c';
+    expect(complaints({ OIDC_CALLERS: callers })).toEqual([
+      'OIDC_ISSUERS must be set with OIDC_CALLERS or OIDC_CLIENT_ID: without, no token is accepted',
+      'OIDC_CALLERS must name issuers of OIDC_ISSUERS and no others',
+      'OIDC_CALLERS must name each caller once, with all of its scopes',
     ]);
     const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_CALLERS });
     expect(one.OIDC_CALLERS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);

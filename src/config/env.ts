@@ -74,7 +74,7 @@ export class Env {
   @List(isOrigin, 'must be origins such as https://app.example.com, separated by commas, and never *')
   CORS_ORIGINS: string[] = [];
 
-  @Integer(0, 1_000_000)
+  @Integer(0, 10_000)
   RATE_LIMIT_PER_MINUTE = 600;
 
   @Integer(0, 10)
@@ -119,7 +119,7 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
   const lines = validateSync(env).map(({ property, constraints }) => {
     const reason = Object.values(constraints ?? {})[0];
     const fallback = new Env()[property as keyof Env];
-    return fallback === undefined
+    return fallback === undefined || String(fallback) === ''
       ? `${property} ${reason}`
       : `${property} ${reason}; unset it for the default, ${fallback}`;
   });
@@ -132,9 +132,19 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
   if (env.OIDC_ISSUERS.length > 0 && !env.OIDC_AUDIENCE) {
     lines.push('OIDC_AUDIENCE must be set with OIDC_ISSUERS: a token for another service is not one for this');
   }
+  if (env.OIDC_ISSUERS.length === 0 && (env.OIDC_CALLERS.length > 0 || env.OIDC_CLIENT_ID)) {
+    lines.push('OIDC_ISSUERS must be set with OIDC_CALLERS or OIDC_CLIENT_ID: without, no token is accepted');
+  }
+  const callers = env.OIDC_CALLERS.map((entry) => OIDC_CALLER.exec(entry)?.slice(1) ?? []);
+  if (callers.some(([issuer]) => issuer && !env.OIDC_ISSUERS.includes(issuer))) {
+    lines.push('OIDC_CALLERS must name issuers of OIDC_ISSUERS and no others');
+  }
   // Another issuer may give the same subject or address to someone else.
-  if (env.OIDC_ISSUERS.length > 1 && env.OIDC_CALLERS.some((entry) => !OIDC_CALLER.exec(entry)?.[1])) {
+  if (env.OIDC_ISSUERS.length > 1 && callers.some(([issuer]) => !issuer)) {
     lines.push('OIDC_CALLERS must begin each entry with its issuer and a space, because OIDC_ISSUERS has several');
+  }
+  if (new Set(callers.map(([issuer, caller]) => `${issuer} ${caller}`)).size < callers.length) {
+    lines.push('OIDC_CALLERS must name each caller once, with all of its scopes');
   }
   if (lines.length > 0) {
     throw new EnvError(`The environment is not usable:\n${lines.map((line) => `  ${line}`).join('\n')}`);

@@ -13,7 +13,8 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = toProblem(error);
     const { status } = problem.details;
     if (status === 500) this.logger.error(error);
-    else if (status > 500) this.logger.warn(`${problem.details.code}: ${String(problem.cause)}`);
+    else if (status > 500)
+      this.logger.warn([problem.details.code, problem.cause].filter(Boolean).map(String).join(': '));
 
     if (response.headersSent) {
       response.destroy(); // Too late for another answer: a cut connection tells the client that this one is not whole.
@@ -21,7 +22,7 @@ export class ProblemFilter implements ExceptionFilter {
     }
     response
       .status(status)
-      .set(problem.headers)
+      .set({ 'Cache-Control': 'no-store', ...problem.headers })
       .type('application/problem+json')
       .send(JSON.stringify({ ...problem.details, requestId: problem.details.requestId ?? request.id }));
   }

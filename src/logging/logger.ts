@@ -52,7 +52,7 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
 
 // API keys, JSON Web Tokens, what follows Bearer, and the password in a URL.
 const CREDENTIALS =
-  /\bsk_[0-9a-f]{16}_\w+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=\bBearer )[\w.~+/=-]+|(?<=:\/\/[^:@/\s"]*:)[^@\s"]+(?=@)/g;
+  /sk(?:_|%5f)[0-9a-f]{16}(?:_|%5f)\w+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=bearer(?: |%20))[\w.~+/=-]{10,}|(?<=:\/\/[^:@/\s"]*:)[^@\s"]+(?=@)/gi;
 
 /** A credential can stand in any error text, so it is looked for in the finished line; the database's password also alone. */
 function concealing(databaseUrl = ''): (line: string) => string {

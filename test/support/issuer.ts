@@ -20,20 +20,24 @@ export interface Issuer {
   privateKey: JWK;
   /** Begins anew with another key. */
   rotate(): Promise<void>;
-  /** Answers every request with 500 until it is called again. */
-  down(isDown: boolean): void;
+  /** Answers every request with 500, or not at all, until it is told to be well. */
+  become(state: 'well' | 'down' | 'hanging'): void;
+  /** What it gives for its keys in place of its own: nothing, to end that. */
+  keySet?: unknown;
   stop(): void;
 }
 
 /** @param redirectUri of the public client `docs`, which signs people in with PKCE */
 export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}): Promise<Issuer> {
   let answer: ReturnType<Provider['callback']>;
-  let isDown = false;
+  let state = 'well';
   const requests = new Map<string, number>();
   const server = createServer((request, response) => {
     const [path = ''] = request.url?.split('?') ?? [];
     requests.set(path, (requests.get(path) ?? 0) + 1);
-    if (isDown) response.writeHead(500).end();
+    if (state === 'hanging') return;
+    if (state === 'down') response.writeHead(500).end();
+    else if (issuer.keySet && path === '/jwks') response.end(JSON.stringify(issuer.keySet));
     else void answer(request, response);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -63,8 +67,8 @@ export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}
       issuer.privateKey = { ...(await exportJWK(privateKey)), kid: `key-${Date.now()}`, alg: 'RS256', use: 'sig' };
       answer = createProvider(url, issuer.privateKey, redirectUri).callback();
     },
-    down: (value) => {
-      isDown = value;
+    become: (value) => {
+      state = value;
     },
     stop() {
       server.close();
