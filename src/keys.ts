@@ -1,11 +1,7 @@
 import { parseArgs } from 'node:util';
-import { DataSource, IsNull, type Repository } from 'typeorm';
+import type { Repository } from 'typeorm';
 import { createApiKey } from './auth/api-key.js';
-import { ApiKey } from './auth/api-key.entity.js';
-import { declaredScopes } from './auth/auth.decorators.js';
-import { loadEnv } from './config/env.js';
-import { dataSourceOptions } from './database/data-source.js';
-import { reasonOf } from './database/reason-of.js';
+import type { ApiKey } from './auth/api-key.entity.js';
 
 const USAGE = `Usage:
   keys create --name NAME --scopes SCOPE,SCOPE [--expires 90d]    makes a key and shows it, once
@@ -40,7 +36,7 @@ async function create(): Promise<void> {
   if (!id || !/^[0-9a-f]{16}$/.test(id) || !hash || !/^[0-9a-f]{64}$/.test(hash)) {
     throw new Error('--id and --hash must be the two that `keys create --offline` has printed');
   }
-  const key = { id, hash, name: nameOption(), scopes: await scopesOption(), expiresAt: expiresOption() };
+  const key = { id, hash, name: nameOption(), expiresAt: expiresOption(), scopes: await scopesOption() };
   await withKeys(async (keys) => {
     if (await keys.existsBy({ id })) throw new Error(`There is a key ${id} already`);
     await keys.insert(key);
@@ -70,8 +66,8 @@ async function list(): Promise<void> {
 
 async function revoke(id: string): Promise<void> {
   const key = await withKeys(async (keys) => {
-    await keys.update({ id, revokedAt: IsNull() }, { revokedAt: new Date() });
-    return keys.findOneBy({ id });
+    const found = await keys.findOneBy({ id });
+    return found && keys.save({ ...found, revokedAt: found.revokedAt ?? new Date() });
   });
   if (!key) throw new Error(`There is no key ${id}; keys list shows all`);
   print(shown(key), `Key ${id} (${key.name}) is revoked: every instance refuses it within 60 s`);
@@ -97,6 +93,7 @@ function nameOption(): string {
 
 async function scopesOption(): Promise<string[]> {
   await import('./app.module.js'); // its controllers declare the scopes
+  const { declaredScopes } = await import('./auth/auth.decorators.js');
   const scopes = options.scopes?.split(',') ?? [];
   if (scopes.length === 0 || !scopes.every((scope) => declaredScopes.has(scope))) {
     throw new Error(`--scopes must be some of ${[...declaredScopes].join(',')}`);
@@ -111,16 +108,10 @@ function expiresOption(): Date | null {
   return new Date(Date.now() + Number(days) * 86_400_000);
 }
 
+/** Loaded when it is needed: TypeORM takes half a second, and a wrong option should be told at once. */
 async function withKeys<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
-  const dataSource = new DataSource({ ...dataSourceOptions(loadEnv(process.env)), poolSize: 1, entities: [ApiKey] });
-  await dataSource.initialize().catch((error: unknown) => {
-    throw new Error(`The database cannot be used: ${reasonOf(error)}`, { cause: error });
-  });
-  try {
-    return await work(dataSource.getRepository(ApiKey));
-  } finally {
-    await dataSource.destroy();
-  }
+  const store = await import('./auth/api-key-store.js');
+  return store.withKeys(work);
 }
 
 /** Without the hash, which is of no use to a reader. */

@@ -53,19 +53,14 @@ describe('keys create', () => {
 
   it('refuses what is wrong with a reason, and makes nothing', async () => {
     const reasons = {
-      create: '--name must',
-      'create --name ci': '--scopes must be some of vouchers:',
+      'create --scopes vouchers:read': '--name must',
       'create --name ci --scopes vouchers:rule': '--scopes must be some of vouchers:',
       'create --name ci --scopes vouchers:read --expires soon': '--expires must',
-      'create --name ci --scopes vouchers:read --expires 0d': '--expires must',
       'create --name ci --scopes vouchers:read --id 1 --hash 2': '--id and --hash must',
-      'create --offline --id 0123456789abcdef': '--id and --hash must',
-      'create ci': 'Usage:',
       'create --offline --name ci': '--name and --scopes are for registering',
       'revoke 0123456789abcdef 123456789abcdef0': 'Usage:',
       'create --nam ci': "Unknown option '--nam'",
       'revoke 0123456789abcdef': 'There is no key 0123456789abcdef',
-      rule: 'Usage:',
     };
     const count = 'SELECT count(*) FROM api_keys';
     const before = await sut.database.query(count);
@@ -92,7 +87,7 @@ describe('in production', () => {
   const production = { NODE_ENV: 'production' };
 
   it('no key is ever printed', async () => {
-    for (const line of ['create --name ci --scopes vouchers:read', 'create --offline', 'create --offline --json']) {
+    for (const line of ['create --name ci --scopes vouchers:read', 'create --offline --json']) {
       const { status, stdout, stderr } = await keys(line, production);
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
       expect(stderr).toContain('create --offline');
