@@ -186,7 +186,8 @@ function removeAbandonedPidFile(cluster) {
   if (age > 10_000) fs.rmSync(file, { force: true });
 }
 
-async function freePort() {
+/** A port of this machine that nobody listens on. */
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

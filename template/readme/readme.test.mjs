@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { freePort } from '../../dev/postgres.mjs';
 
 const readme = readFileSync('README.md', 'utf8');
 const copy = join(mkdtempSync(join(tmpdir(), 'readme-')), 'a fresh clone');
@@ -80,11 +80,3 @@ void test('every npm script that the documents name exists', () => {
     [],
   );
 });
-
-async function freePort() {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port: free } = server.address();
-  server.close();
-  return free;
-}

@@ -3,14 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 import { buildIfStale } from '../../dev/build.mjs';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { freePort, startPostgres } from '../../dev/postgres.mjs';
 import { AUDIENCE, startIssuer } from '../support/issuer.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'chrome.exe'];
@@ -26,14 +24,6 @@ function findChromium() {
   const found = candidates.find((file) => file && existsSync(file));
   if (!found) throw new Error('There is no Chromium on PATH. Install it, or set CHROMIUM_PATH.');
   return found;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
 }
 
 async function startService(environment) {
