@@ -54,10 +54,25 @@ describe('the OpenAPI document', () => {
       ),
     );
     // These answer a request before there is an operation for it.
-    const { routeNotFound, methodNotAllowed, requestTimeout, headersTooLarge, httpError } = transport;
-    const outside = [routeNotFound, methodNotAllowed, requestTimeout, headersTooLarge, httpError];
+    const { routeNotFound, methodNotAllowed, requestTimeout, httpError } = transport;
+    const outside = [routeNotFound, methodNotAllowed, requestTimeout, httpError];
     const missing = [...problemCatalog.keys()].filter((code) => !declared.has(code));
     expect(missing.toSorted()).toEqual(outside.map(({ code }) => code).toSorted());
+  });
+
+  it.each<[boolean, string]>([
+    [true, '*'],
+    [true, '"1"'],
+    [true, 'W/"1",, "2" ,"some,thing"'],
+    [false, '1'],
+    [false, '"1'],
+    [false, '"1""2"'],
+    [false, '"1", *'],
+  ])('says %s of If-Match: %s', (valid, ifMatch) => {
+    const remove = operations().find(({ name }) => name === 'DELETE /v1/vouchers/{id}')?.operation;
+    const parameter = remove?.parameters?.find((each) => 'name' in each && each.name === 'If-Match');
+    const schema = parameter && 'schema' in parameter && parameter.schema;
+    expect(RegExp((schema as { pattern: string }).pattern).test(ifMatch)).toBe(valid);
   });
 
   it('states the limits that the validators enforce', () => {
@@ -79,6 +94,29 @@ describe('the OpenAPI document', () => {
       required: false,
       schema: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
     });
+  });
+
+  it('requires the headers that clients rely on', () => {
+    const required = operations().flatMap(({ name, operation }) =>
+      Object.entries(operation.responses).flatMap(([status, response]) =>
+        Object.entries(('headers' in response! && response.headers) || {}).flatMap(([header, value]) =>
+          'required' in value && value.required ? [`${name} ${status} ${header}`] : [],
+        ),
+      ),
+    );
+    expect(required).toEqual(
+      expect.arrayContaining([
+        'POST /v1/vouchers 201 ETag',
+        'POST /v1/vouchers 201 Location',
+        'GET /v1/vouchers/{id} 200 ETag',
+        'GET /v1/vouchers/{id} 304 ETag',
+        'PATCH /v1/vouchers/{id} 200 ETag',
+        'GET /v1/me 401 WWW-Authenticate',
+        'GET /v1/vouchers 403 WWW-Authenticate',
+        'GET / 429 Retry-After',
+        'GET / 503 Retry-After',
+      ]),
+    );
   });
 
   it('is told to nobody where the docs are switched off', async () => {

@@ -88,9 +88,14 @@ describe('PATCH /v1/vouchers/:id', () => {
     const { body } = await patch('"1"').expect(412);
     expect(body.code).toBe('precondition_failed');
     await patch('W/"2"').expect(412);
-    await patch('"something,else", "2"').expect(200);
+    await patch('"something,else",, "2"').expect(200);
     await patch('*').expect(200);
-    await patch('2').expect(400);
+  });
+
+  it.each(['2', '"2', '"1""2"', '"2", *'])('refuses the If-Match %s', async (ifMatch) => {
+    const { id } = await createVoucher(sut);
+    const { body } = await sut.http.patch(`/v1/vouchers/${id}`).set('If-Match', ifMatch).send({}).expect(400);
+    expect(body.errors).toMatchObject([{ in: 'header', pointer: '#/If-Match' }]);
   });
 
   it('refuses null where there must be a value', async () => {

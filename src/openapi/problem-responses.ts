@@ -7,6 +7,17 @@ import { tooManyRequests } from '../rate-limit/rate-limit.problems.js';
 import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
 import { type Operation, operationsOf } from './operations.js';
 
+const header = (type: 'string' | 'integer', description: string) => ({ required: true, schema: { type }, description });
+const challenge = { 'WWW-Authenticate': header('string', 'What the credential lacks') };
+const pause = { 'Retry-After': header('integer', 'Seconds to wait before the next try') };
+/** What comes with every problem of a status. */
+const HEADERS: Record<number, typeof challenge | typeof pause> = {
+  401: challenge,
+  403: challenge,
+  429: pause,
+  503: pause,
+};
+
 /** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
 export function addProblemResponses(document: OpenAPIObject): void {
   for (const { path, operation } of operationsOf(document)) addTo(operation, path.startsWith('/health/'));
@@ -17,6 +28,7 @@ function addTo(operation: Operation, isHealth: boolean): void {
   for (const [status, types] of Map.groupBy(problems, (type) => type.status)) {
     operation.responses[status] = {
       description: STATUS_CODES[status] ?? '',
+      headers: HEADERS[status],
       content: {
         'application/problem+json': {
           schema: { $ref: getSchemaPath(ProblemDto) },
@@ -40,6 +52,7 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
   return [
     ...(parameters.length > 0 || requestBody ? [common.invalidRequest] : []),
     ...(requestBody ? [common.malformedRequest, common.contentTooLarge, common.unsupportedMediaType] : []),
+    common.headersTooLarge,
     tooManyRequests,
     common.internalError,
     common.handlerTimeout,

@@ -58,7 +58,7 @@ export class VouchersController {
     type: VoucherDto,
     headers: {
       ...etagHeader,
-      Location: { schema: { type: 'string' }, description: 'The address of the voucher' },
+      Location: { required: true, schema: { type: 'string' }, description: 'The address of the voucher' },
     },
   })
   @ApiProblems(voucherCodeTaken)
