@@ -13,16 +13,21 @@ export async function docker(...args) {
   return stdout.trim();
 }
 
-/** @throws an error that says what is missing */
+/** Ends the process where there is no engine, and says what is missing. */
 export function requireEngine() {
+  const missing = findMissing();
+  if (!missing) return;
+  console.error(`container:test needs ${missing}`);
+  process.exit(1);
+}
+
+function findMissing() {
   if (process.platform !== 'linux') {
-    throw new Error(
-      'container:test needs Linux: the database is a Unix socket, as with Cloud SQL, which a virtual machine does not share.',
-    );
+    return 'Linux: the database is a Unix socket, as with Cloud SQL, which a virtual machine does not share.';
   }
   const { status, error, stderr } = spawnSync('docker', ['info'], { encoding: 'utf8' });
-  if (error) throw new Error('container:test needs Docker, and there is no `docker` on PATH.');
-  if (status !== 0) throw new Error(`container:test needs a Docker engine, and none answers: ${stderr.trim()}`);
+  if (error) return 'Docker, and there is no `docker` on PATH.';
+  return status === 0 ? undefined : `a Docker engine, and none answers: ${stderr.trim()}`;
 }
 
 /** Builds docker/Dockerfile as the pipeline does, or takes IMAGE. @returns the image's name */

@@ -13,11 +13,12 @@ import { setStage } from './stage.mjs';
 /** The longest scenario waits for the startup window to pass. One that takes more than this has failed. */
 const LIMIT_MS = service.startup.windowMs + 60_000;
 
+requireEngine();
 const verdicts = [];
 let server;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => void end(1));
+let ending;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(1));
 try {
-  requireEngine();
   await main(process.argv[2] ?? '');
 } catch (error) {
   console.error(error.message);
@@ -83,8 +84,13 @@ function print([verdict, name, start, took, text]) {
   console.log(`${verdict.padEnd(6)} ${name.padEnd(28)} ${start.padEnd(14)} ${took.padStart(7)}  ${text}`.trimEnd());
 }
 
-async function end(code) {
+/** Leaves nothing behind. A signal makes the scenario under way fail, and main end as well. */
+function end(code) {
+  ending ??= tidyUp().then(() => process.exit(code));
+  return ending;
+}
+
+async function tidyUp() {
   removeAll();
   await server?.stop();
-  process.exit(code);
 }
