@@ -27,6 +27,7 @@ export class Instance {
   /** Whether Cloud Run would send it requests. */
   ready = false;
   probes = { startup: [], liveness: [], readiness: [] };
+  #inFlight = 0;
 
   /** Starts one on a port that it learns from PORT alone. Resolves as soon as the container runs. */
   static async start({ image, network, database, revision = 'api-00001-abc', env = {}, mounts = [] }) {
@@ -47,7 +48,7 @@ export class Instance {
   constructor(port) {
     this.port = port;
     this.name = `container-test-${randomBytes(4).toString('hex')}`;
-    this.agent = new Agent({ keepAlive: true, maxSockets: service.concurrency });
+    this.agent = new Agent({ keepAlive: true });
   }
 
   #run() {
@@ -143,10 +144,20 @@ export class Instance {
       headers: { ...type, ...headers },
       signal: AbortSignal.timeout(timeoutMs),
     });
-    sent.end(data);
-    const [response] = await once(sent, 'response');
-    const answer = await text(response);
-    return { status: response.statusCode, headers: response.headers, body: answer ? JSON.parse(answer) : undefined };
+    this.#inFlight++;
+    try {
+      sent.end(data);
+      const [response] = await once(sent, 'response');
+      const answer = await text(response);
+      return { status: response.statusCode, headers: response.headers, body: answer ? JSON.parse(answer) : undefined };
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /** Whether Cloud Run would send it one more. */
+  get hasRoom() {
+    return this.#inFlight < service.concurrency;
   }
 
   hasLogged(words) {

@@ -12,7 +12,6 @@ export class Traffic {
   /** How many redemptions were. */
   redemptions = 0;
   #open = new Set();
-  #count = 0;
   #stopping = false;
 
   constructor({ rate, headers, route }) {
@@ -24,25 +23,29 @@ export class Traffic {
 
   async #run(intervalMs) {
     const beganAt = performance.now();
-    while (!this.#stopping) {
-      const due = Math.floor((performance.now() - beganAt) / intervalMs);
-      while (this.#count < due) this.#send(++this.#count);
-      await sleep(intervalMs);
+    const waiting = [];
+    for (let count = 0; !this.#stopping; await sleep(intervalMs)) {
+      for (const due = (performance.now() - beganAt) / intervalMs; count < due; count++) waiting.push(count);
+      while (waiting.length > 0 && this.#send(waiting[0])) waiting.shift();
     }
     await Promise.all(this.#open);
   }
 
+  /** @returns false while each instance has as many requests as it may, and Cloud Run would let this one wait */
   #send(number) {
     const instances = this.route.filter(({ ready }) => ready);
     if (instances.length === 0) {
       this.results.push({ status: 'no instance', sentAt: performance.now() });
-      return;
+      return true;
     }
-    const instance = instances[number % instances.length];
+    const first = number % instances.length;
+    const instance = [...instances.slice(first), ...instances.slice(0, first)].find(({ hasRoom }) => hasRoom);
+    if (!instance) return false;
     // Not the remainder by two, which would send all of a kind to one of two instances.
     const pending = number % 4 < 2 ? this.#create(instance, `LOAD-${number}`) : this.#redeem(instance);
     this.#open.add(pending);
     void pending.finally(() => this.#open.delete(pending));
+    return true;
   }
 
   async #create(instance, code) {
