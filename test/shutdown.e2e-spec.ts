@@ -145,6 +145,18 @@ describe('While the last requests are answered', () => {
     expect((await stopped).code).toBe(0);
   });
 
+  it('answers what had been sent before the signal, on connections that were not accepted yet', async () => {
+    await start();
+    process.kill(program.pid, 'SIGSTOP');
+    const requests = Array.from({ length: 20 }, () => get(`${program.url}/health/live`));
+    const responses = Promise.all(requests.map((request) => once(request, 'response')));
+    await until(() => requests.every(({ socket }) => socket?.pending === false && socket.bytesWritten > 0));
+    const stopped = program.stop();
+    process.kill(program.pid, 'SIGCONT');
+    for (const [response] of await responses) expect(response.resume().statusCode).toBe(200);
+    expect((await stopped).code).toBe(0);
+  });
+
   it('ignores a second signal', async () => {
     await start();
     const slow = await startSlowRequest();

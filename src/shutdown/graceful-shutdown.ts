@@ -4,6 +4,12 @@ import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit }
 import { HttpAdapterHost } from '@nestjs/core';
 import { Env } from '../config/env.js';
 
+/**
+ * What was sent before the signal may not be read yet: Node accepts one waiting connection at each turn of its loop, and
+ * closing the server resets the others.
+ */
+const ARRIVING_MS = 100;
+
 /** What the process may take beyond SHUTDOWN_TIMEOUT_MS to close its pools; Cloud Run kills it after 10 s in all. */
 const CLOSING_MS = 500;
 
@@ -43,7 +49,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     this.enforceDeadline(signal);
-    await sleep(this.env.SHUTDOWN_DRAIN_MS);
+    await sleep(Math.max(ARRIVING_MS, this.env.SHUTDOWN_DRAIN_MS));
     this.closing = true;
     this.closeUnused();
   }

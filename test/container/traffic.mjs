@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * Sends requests at a fixed rate, whatever becomes of them, to the instances that are given to it, in turn. Half of
+ * them make a voucher, the other half redeem the same one.
+ */
+export class Traffic {
+  /** Of each request the status, or why there was no answer, and when it was sent. */
+  results = [];
+  /** Codes whose creation was answered with 201. */
+  acknowledged = [];
+  /** How many redemptions were. */
+  redemptions = 0;
+  #open = new Set();
+  #stopping = false;
+
+  constructor({ rate, headers, route }) {
+    this.headers = headers;
+    /** The instances that new requests go to; an empty list is Cloud Run's own 503. */
+    this.route = route;
+    this.running = this.#run(1000 / rate);
+  }
+
+  async #run(intervalMs) {
+    const beganAt = performance.now();
+    const waiting = [];
+    for (let count = 0; !this.#stopping; await sleep(intervalMs)) {
+      for (const due = (performance.now() - beganAt) / intervalMs; count < due; count++) waiting.push(count);
+      while (waiting.length > 0 && this.#send(waiting[0])) waiting.shift();
+    }
+    await Promise.all(this.#open);
+  }
+
+  /** @returns false while each instance has as many requests as it may, and Cloud Run would let this one wait */
+  #send(number) {
+    const instances = this.route.filter(({ ready }) => ready);
+    if (instances.length === 0) {
+      this.results.push({ status: 'no instance', sentAt: performance.now() });
+      return true;
+    }
+    const first = number % instances.length;
+    const instance = [...instances.slice(first), ...instances.slice(0, first)].find(({ hasRoom }) => hasRoom);
+    if (!instance) return false;
+    // Not the remainder by two, which would send all of a kind to one of two instances.
+    const pending = number % 4 < 2 ? this.#create(instance, `LOAD-${number}`) : this.#redeem(instance);
+    this.#open.add(pending);
+    void pending.finally(() => this.#open.delete(pending));
+    return true;
+  }
+
+  async #create(instance, code) {
+    const status = await this.#measure(instance, '/v1/vouchers', { code, maxRedemptions: 1 });
+    if (status === 201) this.acknowledged.push(code);
+  }
+
+  async #redeem(instance) {
+    const status = await this.#measure(instance, '/v1/vouchers/SHARED/redemptions');
+    if (status === 201) this.redemptions++;
+  }
+
+  async #measure(instance, path, body) {
+    const sentAt = performance.now();
+    const { status } = await instance
+      .send({ method: 'POST', path, body, headers: this.headers })
+      .catch(({ code, name }) => ({ status: code ?? name }));
+    this.results.push({ status, sentAt });
+    return status;
+  }
+
+  /** Sends no more, and waits for what is under way. */
+  async stop() {
+    this.#stopping = true;
+    await this.running;
+  }
+
+  get failures() {
+    return this.results.filter(({ status }) => status !== 201);
+  }
+
+  /** "1000 requests: 990 x 201, 10 x 503" */
+  get summary() {
+    const counts = Object.entries(Object.groupBy(this.results, ({ status }) => String(status)));
+    return `${this.results.length} requests: ${counts.map(([status, { length }]) => `${length} x ${status}`).join(', ')}`;
+  }
+}
