@@ -1,14 +1,15 @@
 import type { Server, ServerResponse } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { Env } from '../config/env.js';
 
 /**
  * What was sent before the signal may not be read yet: Node accepts one waiting connection at each turn of its loop, and
- * closing the server resets the others.
+ * closing the server resets the others. So it is closed after so long a time without a new one, or ten of them.
  */
 const ARRIVING_MS = 100;
+const MOST_PAUSES = 10;
 
 /** What the process may take beyond SHUTDOWN_TIMEOUT_MS to close its pools; Cloud Run kills it after 10 s in all. */
 const CLOSING_MS = 500;
@@ -25,6 +26,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
 
   draining = false;
   private closing = false;
+  private connections = 0;
 
   constructor(
     private readonly adapterHost: HttpAdapterHost,
@@ -32,6 +34,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
   ) {}
 
   onModuleInit(): void {
+    this.server.on('connection', () => this.connections++);
     this.server.prependListener('request', (_request, response: ServerResponse) => {
       if (this.draining) response.setHeader('Connection', 'close');
       this.inFlight.add(response);
@@ -49,9 +52,18 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     this.enforceDeadline(signal);
-    await sleep(Math.max(ARRIVING_MS, this.env.SHUTDOWN_DRAIN_MS));
+    await sleep(this.env.SHUTDOWN_DRAIN_MS);
+    await this.lastArrivals();
     this.closing = true;
     this.closeUnused();
+  }
+
+  private async lastArrivals(): Promise<void> {
+    for (let pause = 0, before = -1; pause < MOST_PAUSES && before !== this.connections; pause++) {
+      before = this.connections;
+      await sleep(ARRIVING_MS);
+      await nextTurn(); // a process that had no CPU meanwhile has not looked for connections before this
+    }
   }
 
   /** Nest waits for every connection, and Node's own close() for those that have never sent a request, too. */
