@@ -1,0 +1,60 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
+
+/** What this run makes in the engine bears this label, and is removed by it. */
+export const LABEL = `container-test=${process.pid}`;
+
+/** @returns what the command printed */
+export async function docker(...args) {
+  const { stdout } = await exec('docker', args, { maxBuffer: 64 * 1024 * 1024 });
+  return stdout.trim();
+}
+
+/** @throws an error that says what is missing */
+export function requireEngine() {
+  if (process.platform !== 'linux') {
+    throw new Error(
+      'container:test needs Linux: the database is a Unix socket, as with Cloud SQL, which a virtual machine does not share.',
+    );
+  }
+  const { status, error, stderr } = spawnSync('docker', ['info'], { encoding: 'utf8' });
+  if (error) throw new Error('container:test needs Docker, and there is no `docker` on PATH.');
+  if (status !== 0) throw new Error(`container:test needs a Docker engine, and none answers: ${stderr.trim()}`);
+}
+
+/** Builds docker/Dockerfile as the pipeline does, or takes IMAGE. @returns the image's name */
+export function buildImage() {
+  if (process.env.IMAGE) return process.env.IMAGE;
+  const { name } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const tag = `${name}:container-test`;
+  const commit = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).stdout?.trim() || '0'.repeat(40);
+  const args = ['build', '--file', 'docker/Dockerfile', '--build-arg', `COMMIT_SHA=${commit}`, '--tag', tag, '.'];
+  if (spawnSync('docker', args, { stdio: 'inherit' }).status !== 0) throw new Error('The image could not be built.');
+  return tag;
+}
+
+/**
+ * A network whose packets nobody translates, so that no answer from beyond this machine finds its way back; only the
+ * published port leads in.
+ */
+export async function createNetwork() {
+  const isolation = 'com.docker.network.bridge.enable_ip_masquerade=false';
+  const name = `container-test-${process.pid}`;
+  await docker('network', 'create', '--label', LABEL, '--opt', isolation, name);
+  return name;
+}
+
+/** Removes the containers and the network of this run. */
+export function removeAll() {
+  const list = (...command) =>
+    spawnSync('docker', [...command, '--quiet', '--filter', `label=${LABEL}`], { encoding: 'utf8' })
+      .stdout.split('\n')
+      .filter(Boolean);
+  const containers = list('ps', '--all');
+  if (containers.length > 0) spawnSync('docker', ['rm', '--force', '--volumes', ...containers]);
+  const networks = list('network', 'ls');
+  if (networks.length > 0) spawnSync('docker', ['network', 'rm', ...networks]);
+}

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { docker, LABEL } from './docker.mjs';
+
+const MOST_MEGABYTES = 60;
+
+/** What the image is and has in it; throws when that is more than it takes to run the service. */
+export async function inspectImage(image) {
+  const { Config: config } = JSON.parse(await docker('image', 'inspect', image))[0];
+  assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user is a number, and not root');
+  assert.match(config.Entrypoint[0], /\/node$/, 'process 1 is Node, not a shell');
+
+  const commit = config.Labels['org.opencontainers.image.revision'];
+  assert.match(commit, /^[0-9a-f]{7,40}$/, 'a label tells the commit');
+
+  const files = await listFiles(image);
+  const names = [...files.keys()];
+  const unwanted = names.filter((name) => /(^|\/)(sh|bash|busybox|npm|npx|apt)$|\.(map|ts|mts|cts)$|\.env/.test(name));
+  assert.deepEqual(unwanted, []);
+  const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const present = Object.keys(devDependencies).filter((name) => files.has(`app/node_modules/${name}/package.json`));
+  assert.deepEqual(present, []);
+
+  const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
+  const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
+  assert.ok(megabytes < MOST_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
+  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB of our own; no shell, no npm, no sources` };
+}
+
+/** @returns the size of each file of the image by its name */
+async function listFiles(image) {
+  const container = await docker('create', '--label', LABEL, image);
+  const exported = spawn('docker', ['export', container], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const listed = spawn('tar', ['--list', '--verbose'], { stdio: [exported.stdout, 'pipe', 'inherit'] });
+  const [files, [code]] = await Promise.all([text(listed.stdout), once(listed, 'close')]);
+  assert.equal(code, 0);
+  // -rw-r--r-- root/root 3926 2026-01-01 00:00 app/package.json
+  const lines = [...files.matchAll(/^\S+ +\S+ +(\d+) \S+ \S+ (.+)$/gm)];
+  return new Map(lines.map(([, size, name]) => [name, Number(size)]));
+}

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { run_v1 } from '@googleapis/run';
+import ts from 'typescript';
+import { parse } from 'yaml';
+
+/** Every placeholder of deploy/*.yaml, with what the pipeline might put there. */
+const PLACEHOLDERS: Record<string, string> = {
+  GCP_PROJECT_ID: 'my-project',
+  GCP_SERVICE: 'orders-api',
+  GCP_RUNTIME_ACCOUNT: 'runtime@my-project.iam.gserviceaccount.com',
+  GCP_MIGRATOR_ACCOUNT: 'migrator@my-project.iam.gserviceaccount.com',
+  GCP_CLOUD_SQL_INSTANCE: 'my-project:europe-west1:main',
+  IMAGE: `europe-west1-docker.pkg.dev/my-project/images/orders-api@sha256:${'0'.repeat(64)}`,
+  REVISION: 'orders-api-abc1234-57',
+  SERVING_REVISION: 'orders-api-0123456-56',
+  INVOKER_IAM_DISABLED: 'true',
+  DATABASE_URL_VERSION: '3',
+  MIGRATOR_DATABASE_URL_VERSION: '1',
+};
+
+/** A manifest as gcloud gets it, once envsubst has filled it. */
+export function readManifest(file: string): string {
+  return readFileSync(file, 'utf8').replaceAll(/^(?!\s*#).*$/gm, (line) =>
+    line.replaceAll(/\$\{(\w+)\}/g, (_, name) => {
+      const value = PLACEHOLDERS[name];
+      if (value === undefined) throw new Error(`${file} has a placeholder that nobody fills: ${name}`);
+      return value;
+    }),
+  );
+}
+
+export const parseService = (text: string) => parse(text) as run_v1.Schema$Service;
+export const parseJob = (text: string) => parse(text) as run_v1.Schema$Job;
+
+const TYPES = 'node_modules/@googleapis/run/build/v1.d.ts';
+
+/** What the API's types have against a manifest: fields that there are not, values of the wrong type. */
+export function typeErrors(type: 'Service' | 'Job', text: string): string[] {
+  const file = resolve('manifest.ts');
+  const source = `import type { run_v1 } from '@googleapis/run';
+    export const manifest: run_v1.Schema$${type} = ${JSON.stringify(parse(text))};`;
+  const options = { module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true, types: ['node'] };
+  const files = ts.createCompilerHost(options);
+  const host: ts.CompilerHost = {
+    ...files,
+    fileExists: (name) => name === file || files.fileExists(name),
+    getSourceFile: (name, ...rest) =>
+      name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ESNext) : files.getSourceFile(name, ...rest),
+  };
+  const program = ts.createProgram([file], options, host);
+  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}
+
+/** The annotations that Cloud Run knows on a resource. To the types they are strings; their documentation lists them. */
+export function knownAnnotations(resource: 'Service' | 'Revision' | 'Job' | 'Execution'): string[] {
+  const types = readFileSync(TYPES, 'utf8');
+  return [...types.matchAll(/`((?:run|autoscaling)\.[\w.]+\/[\w-]+)`: ([\w, ]+)/g)]
+    .filter(([, , resources]) => resources?.includes(resource))
+    .map(([, name]) => String(name));
+}
