@@ -15,6 +15,8 @@ project='' region='' repo='' service='' environment=production
 dry_run=''
 patient=''
 output=''
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
 
 fail() { # fail MESSAGE: what is wrong, and what to do
   echo "$(basename "$0"): $1" >&2
@@ -30,10 +32,12 @@ reason() {
   grep 'ERROR' <<<"$output" | tail -n 1 | grep . || tail -n 1 <<<"$output"
 }
 
-# attempt COMMAND...: its output is in $output. If $patient, waits up to five minutes for what is not known everywhere.
+# attempt COMMAND...: what it prints is in $output, without warnings; if it fails, its errors are. If $patient, waits up
+# to five minutes for what is not known everywhere.
 attempt() {
   local waits=0
-  until output=$("$@" 2>&1); do
+  until output=$("$@" 2>"$errors"); do
+    output=$(<"$errors")
     [[ -n $patient && $output =~ $NOT_YET && $waits -lt $WAITS ]] || return 1
     [[ $waits -gt 0 ]] || said 'not known everywhere yet, waiting'
     waits=$((waits + 1))
