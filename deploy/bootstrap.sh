@@ -162,8 +162,7 @@ make_repository() {
   fi
 }
 
-# A "keep" overrides a "delete". What the runner pushes is three manifests, the image with its contents and origin beside
-# it and an index over them, so 60 are 20 images. Immutable tags would rule out both this and serving- and previous-.
+# A "keep" overrides a "delete". Immutable tags would rule out both this and the moving of serving- and previous-.
 set_cleanup_policy() {
   explain 'Registry: keeps the newest 20 images, and what serves or has served last'
   change gcloud artifacts repositories set-cleanup-policies "$repository" --location="$region" --project="$project" \
