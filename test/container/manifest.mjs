@@ -6,7 +6,8 @@ export const service = readContainer('deploy/service.yaml', (manifest) => manife
 export const job = readContainer('deploy/migrate-job.yaml', (manifest) => manifest.spec.template.spec.template.spec);
 
 function readContainer(file, specOf) {
-  const spec = specOf(parse(readFileSync(file, 'utf8').replaceAll(/\$\{(\w+)\}/g, '$1')));
+  const text = readFileSync(file, 'utf8').replaceAll(/\$\{APP_\w+\}/g, ''); // nothing that a service must have
+  const spec = specOf(parse(text.replaceAll(/\$\{(\w+)\}/g, '$1')));
   const [container] = spec.containers;
   return {
     args: container.args ?? [],

@@ -14,7 +14,13 @@ export const PLACEHOLDERS: Record<string, string> = {
   IMAGE: `europe-west1-docker.pkg.dev/my-project/images/orders-api@sha256:${'0'.repeat(64)}`,
   REVISION: 'orders-api-abc1234-57',
   SERVING_REVISION: 'orders-api-0123456-56',
+  COMMIT_SHA: 'abc1234567890abc1234567890abc1234567890a',
   INVOKER_IAM_DISABLED: 'true',
+  INGRESS: 'all',
+  APP_OIDC_ISSUERS: 'https://accounts.google.com',
+  APP_OIDC_AUDIENCE: 'https://vouchers.example.com',
+  APP_OIDC_CALLERS: 'deployer@my-project.iam.gserviceaccount.com=vouchers:read vouchers:write',
+  APP_CORS_ORIGINS: '',
   DATABASE_URL_VERSION: '3',
   MIGRATOR_DATABASE_URL_VERSION: '1',
 };

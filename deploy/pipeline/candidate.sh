@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes a revision of the new image that gets no traffic, and can be asked under a tag. From: DIGEST.
+# Outputs: revision; serving, the revision that has the traffic; private, true when Cloud Run checks callers; url, the
+# service's; candidate-url.
+# shellcheck source=deploy/pipeline/step.sh
+. "$(dirname "$0")/step.sh"
+
+check_digest "$DIGEST"
+describe_service
+
+# After an interruption nobody but a person knows which of two is good.
+shared=$(shares)
+[[ $shared == *' 100' ]] || fail "The traffic is divided ($(tr '\n' ';' <<<"$shared")). Run the Rollback workflow with the revision that is to have it, then deploy."
+SERVING_REVISION=${shared% *}
+
+# Whoever may call was decided at bootstrap, or since then in the console; a replace without these would open the service.
+INVOKER_IAM_DISABLED=$(jq --raw-output '.metadata.annotations["run.googleapis.com/invoker-iam-disabled"] // "false"' <<<"$output")
+INGRESS=$(jq --raw-output '.metadata.annotations["run.googleapis.com/ingress"] // "all"' <<<"$output")
+
+# Unique for each attempt, since a revision's name is never free again.
+REVISION=$GCP_SERVICE-${GITHUB_SHA:0:7}-$GITHUB_RUN_NUMBER-$GITHUB_RUN_ATTEMPT
+COMMIT_SHA=$GITHUB_SHA
+IMAGE=$IMAGE_NAME@$DIGEST
+newest_version "$GCP_SERVICE-database-url"
+DATABASE_URL_VERSION=$version
+
+# Before anything is made, so that a failure can be undone.
+output revision "$REVISION"
+output serving "$SERVING_REVISION"
+
+export SERVING_REVISION INVOKER_IAM_DISABLED INGRESS REVISION COMMIT_SHA IMAGE DATABASE_URL_VERSION
+fill deploy/service.yaml GCP_PROJECT_ID GCP_SERVICE GCP_RUNTIME_ACCOUNT GCP_CLOUD_SQL_INSTANCE APP_OIDC_ISSUERS APP_OIDC_AUDIENCE \
+  APP_OIDC_CALLERS APP_CORS_ORIGINS SERVING_REVISION INVOKER_IAM_DISABLED INGRESS REVISION COMMIT_SHA IMAGE DATABASE_URL_VERSION \
+  >"$RUNNER_TEMP/service.yaml"
+if ! gcloud run services replace "$RUNNER_TEMP/service.yaml" --region="$GCP_REGION" --project="$GCP_PROJECT_ID"; then
+  show_log "resource.type=\"cloud_run_revision\" AND resource.labels.revision_name=\"$REVISION\""
+  fail "$REVISION did not start. The traffic stays at $SERVING_REVISION."
+fi
+
+describe_service
+output url "$(jq --raw-output .status.url <<<"$output")"
+output candidate-url "$(jq --raw-output '.status.traffic[] | select(.tag == "candidate").url' <<<"$output")"
+if [[ $INVOKER_IAM_DISABLED == true ]]; then output private false; else output private true; fi
