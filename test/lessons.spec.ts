@@ -51,7 +51,7 @@ describe('2. Three keys, and no more than they open', () => {
   const granted = new Set(bootstrap.match(/\broles\/[\w.]+/g));
 
   it('the roles that bootstrap grants are the ones that DEPLOYMENT.md lists', () => {
-    const table = /### Who may do what.*?\n#/s.exec(read('DEPLOYMENT.md'))![0];
+    const table = /## Who may do what.*?\n#/s.exec(read('DEPLOYMENT.md'))![0];
     const listed = new Set([...table.matchAll(/`([a-z]+\.[A-Za-z.]+)`/g)].map(([, role]) => `roles/${role}`));
     expect(listed).toEqual(granted);
   });
