@@ -31,9 +31,10 @@ describe('1. A workflow is asked nothing, and makes no infrastructure', () => {
     };
     const groups = new Set(scripts.flatMap(gcloudCommands).map((command) => command.split(' ')[0]!));
     groups.delete('auth'); // of this machine
-    const enabled = bootstrap.match(
-      /\b(run|artifactregistry|iam\w*|sts|secretmanager|logging|sqladmin|cloudbuild|storage)\b/g,
+    const lists = [...bootstrap.matchAll(/\bapis=['"](?:\$apis )?([a-z ]+)['"]/g)].map(([, names]) =>
+      names!.split(' '),
     );
+    const enabled = lists.flat();
     for (const group of groups) expect(enabled).toContain(apis[group]);
     for (const api of ['iam', 'iamcredentials', 'sts']) expect(enabled).toContain(api);
   });
@@ -63,7 +64,7 @@ describe('2. Three keys, and no more than they open', () => {
 
   it('to act as an account is granted on the account', () => {
     expect(bootstrap).not.toMatch(
-      /grant_on_project roles\/(iam\.serviceAccountUser|run\.|artifactregistry\.|secretmanager\.|storage\.)/,
+      /grant_on_project roles\/(iam\.serviceAccountUser|run\.developer|artifactregistry\.|secretmanager\.|storage\.)/,
     );
     expect(bootstrap.match(/grant_on_account "\$\w+" roles\/iam\.serviceAccountUser/g)).toHaveLength(3);
   });
