@@ -277,13 +277,15 @@ grant_registry() {
   grant_on_repository roles/artifactregistry.writer "$deployer"
 }
 
-# On these two, not on the project: then it would be every service's and job's, and it could make others.
+# To change only on these two: on the project it would be every service and job, and it could make others.
 grant_run() {
   explain 'Grant: the deployer may change and run the service and the job (the second key)'
   # The candidate: "run.services.get denied".
   grant_on_run services "$service" roles/run.developer "$deployer"
   # The migration: "run.jobs.get denied".
   grant_on_run jobs "$job" roles/run.developer "$deployer"
+  # The candidate, while gcloud waits for it: "run.operations.get denied". An operation belongs to the project.
+  grant_on_project roles/run.viewer "$deployer" None
 }
 
 # On these two, not on the project: then it could run code as any account.

@@ -103,7 +103,7 @@ remove_buckets() {
 
 # A grant on the project outlives its account, and would show as one of "deleted:serviceAccount:…".
 remove_accounts() {
-  remove_account "$deployer" roles/logging.viewer roles/cloudbuild.builds.editor roles/serviceusage.serviceUsageConsumer
+  remove_account "$deployer" roles/run.viewer roles/logging.viewer roles/cloudbuild.builds.editor roles/serviceusage.serviceUsageConsumer
   remove_account "$runtime" roles/cloudsql.client
   remove_account "$migrator" roles/cloudsql.client
   remove_account "$builder"

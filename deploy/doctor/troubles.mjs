@@ -56,7 +56,7 @@ export const TROUBLES = [
     fix: `${BOOTSTRAP_AGAIN}; compare GCP_WIF_PROVIDER with what it prints`,
   },
   {
-    message: 'Invalid account type for `--audiences`',
+    message: 'Invalid account type for --audiences',
     pattern: /Invalid account type for `?--audiences/,
     cause: 'gcloud cannot make an ID token from a federated sign-in.',
     fix: 'Let google-github-actions/auth make it, with token_format: id_token, as deploy.yml does',

@@ -5,7 +5,7 @@
 
 describe_service
 if shares | grep -q "^$REVISION "; then
-  send_traffic "$SERVING=100"
+  send_traffic "$SERVING 100"
   echo "::error title=Traffic returned::All traffic is back at $SERVING; $REVISION has none."
 else
   echo "::error title=Not deployed::$REVISION got no traffic. It is at $(shares | tr '\n' ' ')%."

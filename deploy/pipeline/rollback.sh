@@ -25,7 +25,7 @@ describe_revision "$REVISION"
 [[ $(jq --raw-output '.metadata.labels["serving.knative.dev/service"]' <<<"$output") == "$GCP_SERVICE" ]] || fail "$REVISION is not a revision of $GCP_SERVICE."
 commit=$(jq --raw-output '.metadata.labels["commit-sha"] // ""' <<<"$output")
 
-send_traffic "$REVISION=100"
+send_traffic "$REVISION 100"
 output revision "$REVISION"
 output previous "$previous"
 output commit "$commit"

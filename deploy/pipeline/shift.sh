@@ -19,7 +19,7 @@ move() { # move FROM TO: the candidate's share, in percent. What somebody else h
   describe_service
   [[ $(shares | sort) == "$(divide "$1" | sort)" ]] ||
     fail "Somebody has moved the traffic meanwhile: $(shares | tr '\n' ';') This deployment goes no further."
-  send_traffic "$(divide "$2" | tr ' ' '=' | paste -s -d , -)"
+  send_traffic "$(divide "$2")"
 }
 
 probe() { # one own request for what needs the database, and one for what needs a credential

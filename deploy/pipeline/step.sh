@@ -53,9 +53,20 @@ shares() {
     | map({ name: .[0].revisionName, percent: (map(.percent) | add) }) | sort_by(-.percent)[] | "\(.name) \(.percent)"' <<<"$output"
 }
 
-send_traffic() { # send_traffic REVISION=PERCENT[,REVISION=PERCENT]
-  gcloud run services update-traffic "$GCP_SERVICE" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" --to-revisions="$1"
+# send_traffic LINES: as shares prints them
+send_traffic() {
+  local deadline
+  # gcloud calls it a failure, too, when a revision without traffic is not ready, such as a candidate that never started:
+  # just then traffic must move. So what counts is where it is afterwards.
+  gcloud run services update-traffic "$GCP_SERVICE" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" \
+    --to-revisions="$(tr ' ' '=' <<<"$1" | paste -s -d , -)" || echo 'Not without objections. Where is the traffic?'
+  deadline=$((SECONDS + TRAFFIC_SECONDS))
+  until describe_service && [[ $(shares | sort) == "$(sort <<<"$1")" ]]; do
+    [[ $SECONDS -lt $deadline ]] || fail "The traffic did not move to $(tr '\n' ';' <<<"$1") It is at $(shares | tr '\n' ';')"
+    sleep 1
+  done
 }
+readonly TRAFFIC_SECONDS=${TRAFFIC_SECONDS:-30}
 
 # show_log FILTER: the newest lines, oldest first. Cloud Logging may need some seconds until it has them.
 show_log() {

@@ -42,6 +42,7 @@ const GRANTS = [
   `secrets/orders-migrator-database-url roles/secretmanager.viewer ${account('deploy')}`,
   `secrets/orders-database-url roles/secretmanager.secretAccessor ${account('runtime')}`,
   `secrets/orders-migrator-database-url roles/secretmanager.secretAccessor ${account('migrate')}`,
+  `projects/my-project roles/run.viewer ${account('deploy')}`,
   `projects/my-project roles/logging.viewer ${account('deploy')}`,
 ];
 const PRIVATE_GRANTS = [`run-services/orders roles/run.invoker ${account('deploy')}`];

@@ -70,13 +70,3 @@ void test('the key of the first minutes works as it is printed, and stays betwee
   assert.ok(lines.length > 0);
   assert.ok(!lines.join().includes(readFileSync(file, 'utf8').trim()));
 });
-
-void test('every npm script that the documents name exists', () => {
-  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const documents = ['README.md', 'CONTRIBUTING.md', 'AGENTS.md'].map((file) => readFileSync(file, 'utf8')).join('\n');
-  const named = [...documents.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name);
-  assert.deepEqual(
-    named.filter((name) => !scripts[name]),
-    [],
-  );
-});

@@ -14,6 +14,7 @@ import tempfile
 sys.path[:0] = [os.environ["GCLOUD_LIB"], os.path.join(os.environ["GCLOUD_LIB"], "third_party")]
 
 from googlecloudsdk import gcloud_main  # noqa: E402
+from googlecloudsdk.core import log  # noqa: E402
 from googlecloudsdk.core.resource import resource_filter, resource_printer  # noqa: E402
 from googlecloudsdk.core.resource import resource_projection_spec  # noqa: E402
 import requests  # noqa: E402
@@ -38,7 +39,9 @@ def judge(cli, words):
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+            log.Reset(sys.stdout, sys.stderr)
             cli.Execute(words)
+        print("DONE", words)
     except Accepted:
         pass
     except SystemExit as exit:
@@ -58,7 +61,8 @@ def judge(cli, words):
 
 def main():
     cli = gcloud_main.CreateCLI([])
-    for line in sys.stdin:
+    lines = sys.stdin.readlines()
+    for line in lines:
         call = json.loads(line)
         with tempfile.TemporaryDirectory() as folder:
             words = list(call["words"])
