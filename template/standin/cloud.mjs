@@ -1,0 +1,114 @@
+// A cloud of one's own: the state, and a server that client.sh hands its calls to and that answers at the
+// addresses of the services. Everything happens in this one process, one call after the other.
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { docker } from './docker.mjs';
+import { gcloud } from './gcloud.mjs';
+import { gh } from './github.mjs';
+import { newState } from './state.mjs';
+import { answer } from './traffic.mjs';
+
+const PROGRAMS = { docker, gcloud, gh };
+
+export async function startCloud() {
+  const cloud = new Cloud();
+  await new Promise((ready) => cloud.server.listen(0, '127.0.0.1', ready));
+  return cloud;
+}
+
+class Cloud {
+  state = newState();
+  /** Every call: program, words, environment, folder, caller, the text of its files, and its answer. */
+  calls = [];
+  /**
+   * `interrupt`: each changing command of gcloud is cut off once, when it is done. `youth`, first or eternal: what has just
+   * been made is unknown to IAM when it is first mentioned, or for ever. `warns`: gcloud says something at every call.
+   */
+  faults = {};
+  /** Called after each call, to have something happen meanwhile. */
+  afterCall = () => {};
+  server = createServer((request, response) => this.#serve(request, response));
+  #interrupted = new Set();
+
+  get url() {
+    return `http://127.0.0.1:${this.server.address().port}`;
+  }
+
+  serviceUrl(projectNumber, region, name, tag) {
+    return `http://${tag ? `${tag}---` : ''}${name}-${projectNumber}.${region}.run.localhost:${this.server.address().port}`;
+  }
+
+  interrupts(words) {
+    const call = words.join(' ');
+    if (!this.faults.interrupt || this.#interrupted.has(call)) return false;
+    this.#interrupted.add(call);
+    return true;
+  }
+
+  /** Of the interrupted commands there were so many. */
+  get interruptions() {
+    return this.#interrupted.size;
+  }
+
+  makeYoung(name) {
+    if (this.faults.youth) this.state.young.push(name);
+  }
+
+  isYoung(member) {
+    const young = this.state.young.find((name) => member.includes(name));
+    if (young && this.faults.youth !== 'eternal') this.state.young.splice(this.state.young.indexOf(young), 1);
+    return Boolean(young);
+  }
+
+  async close() {
+    this.server.closeAllConnections();
+    await new Promise((closed) => this.server.close(closed));
+    if (process.env.STANDIN_CALLS) {
+      appendFileSync(process.env.STANDIN_CALLS, this.calls.map((call) => `${JSON.stringify(call)}\n`).join(''));
+    }
+  }
+
+  async #serve(request, response) {
+    const program = PROGRAMS[request.url.slice(1)];
+    if (request.method === 'POST' && program && request.headers.host.startsWith('127.0.0.1')) {
+      const form = new URLSearchParams(await text(request));
+      response.end(shell(this.#call(program, form)));
+      return;
+    }
+    const { status, body } = answer(this, { host: request.headers.host, path: request.url, headers: request.headers });
+    response.writeHead(status, { 'content-type': body.startsWith('<') ? 'text/html' : 'application/json' }).end(body);
+  }
+
+  #call(program, form) {
+    const environment = Object.fromEntries(
+      form.getAll('environment').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+    );
+    const call = { words: form.getAll('word'), environment, cwd: form.get('cwd') };
+    const files = filesOf(call);
+    const answered = program(this, { ...call, stdin: form.get('stdin') });
+    this.calls.push({ program: program.name, ...call, files, ...answered });
+    this.afterCall(this.calls.at(-1));
+    return answered;
+  }
+}
+
+/** The files that the arguments name, before they are gone; of secrets nothing. */
+function filesOf({ words, cwd }) {
+  const names = words
+    .map((word) => word.replace(/^--(config|policy|lifecycle-file)=/, ''))
+    .filter((name) => /\.(ya?ml|json)$/.test(name));
+  return Object.fromEntries(
+    names
+      .map((name) => [name, resolve(cwd, name)])
+      .filter(([, path]) => existsSync(path))
+      .map(([name, path]) => [name, readFileSync(path, 'utf8')]),
+  );
+}
+
+/** What client.sh executes. */
+function shell({ status, stdout, stderr }) {
+  const quote = (value) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
+  return `printf %s ${quote(stdout)}\nprintf %s ${quote(stderr)} >&2\nexit ${status}\n`;
+}

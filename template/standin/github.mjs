@@ -1,0 +1,26 @@
+// gh, as far as the scripts use it: a repository's numbers and variables.
+export function gh({ state }, { words }) {
+  const refuse = (message, status = 1) => ({ status, stdout: '', stderr: `${message}\n` });
+  if (!state.github) return refuse('To get started with GitHub CLI, please run:  gh auth login', 4);
+  const [command, name, ...rest] = words;
+  const repositoryName = command === 'api' ? /^repos\/(.+)$/.exec(name)?.[1] : rest[rest.indexOf('--repo') + 1];
+  const repository = state.github[repositoryName];
+  if (!repository) return refuse(`gh: Not Found (HTTP 404)`);
+  const done = (stdout = '') => ({ status: 0, stdout, stderr: '' });
+  switch (`${command} ${command === 'api' ? rest.join(' ') : name}`) {
+    case String.raw`api --jq "\(.id) \(.owner.id)"`:
+      return done(`${repository.id} ${repository.ownerId}\n`);
+    case 'variable list':
+      if (!repository.isAdministered) return refuse('HTTP 403: Resource not accessible by integration');
+      return done(
+        Object.entries(repository.variables)
+          .map(([key, value]) => `${key}\t${value}\n`)
+          .join(''),
+      );
+    case 'variable set':
+      repository.variables[rest[0]] = rest[rest.indexOf('--body') + 1];
+      return done();
+    default:
+      return refuse(`unknown command ${words.join(' ')} for "gh", or the stand-in does not know it`);
+  }
+}

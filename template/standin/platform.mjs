@@ -1,0 +1,108 @@
+// Cloud Run: what becomes of a revision or an execution, given its manifest, its account and what its image does.
+import { Refusal } from './refusal.mjs';
+import { allows, ask } from './permissions.mjs';
+import { OTHERS } from './commands.mjs';
+import { resource } from './resources.mjs';
+import { SAMPLES, log } from './state.mjs';
+
+/**
+ * What the image of a commit does that it should not, where a test has set it in `state.behaviours`.
+ *
+ * @typedef {object} Behaviour
+ * @property {string} [neverListens] it ends before it listens, with this line in its log
+ * @property {string} [neverReady] its startup probe never succeeds; this line is in its log
+ * @property {string} [tells] the commit that it tells, instead of its own
+ * @property {Record<string, number>} [answers] the status of its answers, by path, under any address
+ * @property {number} [failing] the share of requests that it answers with 500 at the service's own address
+ * @property {string} [migration] its migrations fail, with this line in the log
+ */
+
+/** @returns {Behaviour} */
+export function behaviourOf(state, image) {
+  return state.behaviours[commitOf(state, image)] ?? {};
+}
+
+export const commitOf = (state, image) => state.images[image.split('@')[1]]?.commit;
+
+/** REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG or @DIGEST */
+export function imageName(image) {
+  const [, location, project, repository, name, tag, digest] =
+    /^([a-z0-9-]+)-docker\.pkg\.dev\/([^/]+)\/([^/]+)\/([^/:@]+)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?$/.exec(image) ??
+    [];
+  if (!location) throw new Refusal(`The stand-in knows no image ${image}.`);
+  return { location, project, repository, name, tag, digest };
+}
+
+/** Where the deployer must be able to read the image; nowhere for Google's samples. */
+export function imageRepository(state, image) {
+  if (image.startsWith(SAMPLES)) return undefined;
+  const { location, project, repository } = imageName(image);
+  return resource(state, 'repository', project, `${location}/${repository}`);
+}
+
+export function checkImage(state, image) {
+  if (image.startsWith(SAMPLES)) return;
+  const { name, tag, digest } = imageName(image);
+  const versions = imageRepository(state, image).object?.packages[name];
+  if (!versions?.versions[digest ?? versions.tags[tag]]) throw new Refusal(`Image '${image}' not found.`);
+}
+
+/** @returns why a container of this template does not start, or nothing if it does */
+export function start(state, project, { metadata, spec }, logTo) {
+  const [container] = spec.containers;
+  for (const [index, { valueFrom }] of (container.env ?? []).entries()) {
+    const refused = valueFrom && secretRefusal(state, project, spec.serviceAccountName, valueFrom.secretKeyRef, index);
+    if (refused) return refused;
+  }
+  for (const connection of (metadata?.annotations?.['run.googleapis.com/cloudsql-instances'] || '')
+    .split(',')
+    .filter(Boolean)) {
+    const [owner, , name] = connection.split(':');
+    const instance = resource(state, 'instance', owner, name);
+    try {
+      if (!instance.object) throw new Refusal('HTTPError 404');
+      ask(spec.serviceAccountName, OTHERS['a revision or an execution'], { instance });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      logTo({
+        severity: 'ERROR',
+        textPayload: `Cloud SQL connection failed. Please see https://cloud.google.com/sql/docs/postgres/connect-run for additional details: ensure that the account has access to "${connection}" (and make sure there's no typo in that name). Error during instance metadata fetch: googleapi: Error 403: Not authorized to access resource. Possibly missing permission cloudsql.instances.get on resource instances/${name}., notAuthorized`,
+      });
+      return PROBE_FAILED;
+    }
+  }
+  const { neverListens, neverReady } = behaviourOf(state, container.image);
+  if (neverListens) logTo({ severity: 'ERROR', textPayload: neverListens });
+  if (neverReady) logTo({ severity: 'ERROR', jsonPayload: { message: neverReady } });
+  return (neverListens && NOT_LISTENING) || (neverReady && PROBE_FAILED);
+}
+
+const LOGS = 'Logs for this revision might contain more information.';
+const PROBE_FAILED = `The user-provided container failed the configured startup probe checks. ${LOGS}`;
+const NOT_LISTENING = `The user-provided container failed to start and listen on the port defined provided by the PORT=8080 environment variable within the allocated timeout. This can happen when the container port is misconfigured or if the timeout is too short. The health check timeout can be extended. ${LOGS}`;
+
+function secretRefusal(state, project, account, { name, key }, index) {
+  const secret = resource(state, 'secret', project.id, name);
+  const version = `projects/${project.number}/secrets/${name}/versions/${key}`;
+  const field = `spec.template.spec.containers[0].env[${index}].value_from.secret_key_ref.name`;
+  if (!allows(account, 'secretmanager.versions.access', secret)) {
+    return `${field}: Permission denied on secret: ${version} for Revision service account ${account}. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level.`;
+  }
+  return secret.object.versions[key]?.state === 'ENABLED' ? undefined : `${field}: Secret ${version} was not found`;
+}
+
+/** Runs a job once. @returns whether it succeeded */
+export function execute(state, project, job, name, { location, execution }) {
+  const { metadata, spec } = job.template;
+  const logTo = (line) =>
+    log(state, project, {
+      logName: `projects/${project.id}/logs/run.googleapis.com%2Fstderr`,
+      resource: { type: 'cloud_run_job', labels: { job_name: name, location, project_id: project.id } },
+      labels: { 'run.googleapis.com/execution_name': execution },
+      ...line,
+    });
+  const reason = start(state, project, { metadata, spec: spec.template.spec }, logTo);
+  const { migration } = behaviourOf(state, spec.template.spec.containers[0].image);
+  if (migration) logTo({ severity: 'ERROR', jsonPayload: { message: migration } });
+  return !reason && !migration;
+}

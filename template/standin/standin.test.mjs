@@ -1,0 +1,660 @@
+// The stand-in itself: what it takes, who is refused and in which words. The words are gcloud's, or from public reports of them.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, describe, test } from 'node:test';
+import { startCloud } from './cloud.mjs';
+import { COMMANDS, OTHERS } from './commands.mjs';
+import { docker } from './docker.mjs';
+import { gcloud, HANDLERS } from './gcloud.mjs';
+import { idToken } from './permissions.mjs';
+import { ROLES } from './roles.mjs';
+import { addProject } from './state.mjs';
+import { answer } from './traffic.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'standin-'));
+const cloud = await startCloud();
+after(async () => {
+  await cloud.close();
+  rmSync(folder, { recursive: true });
+});
+
+const DEPLOYER = 'orders-deploy@my-project.iam.gserviceaccount.com';
+const RUNTIME = 'orders-runtime@my-project.iam.gserviceaccount.com';
+const MIGRATOR = 'orders-migrate@my-project.iam.gserviceaccount.com';
+const BUILDER = 'orders-build@my-project.iam.gserviceaccount.com';
+const COMMIT = 'c0ffee0000000000000000000000000000000000';
+const HERE = ['--region=europe-west1', '--project=my-project'];
+const IMAGE = 'europe-west1-docker.pkg.dev/my-project/orders/orders';
+const PROVIDER = 'projects/123/locations/global/workloadIdentityPools/orders-github/providers/github';
+const ASSERTION = {
+  iss: 'https://token.actions.githubusercontent.com',
+  ref: 'refs/heads/main',
+  repository_id: '4711',
+  run_id: '1',
+};
+
+let project;
+let environment;
+
+/** A project in which the deployer may do all that the pipeline does, and an image of COMMIT. */
+beforeEach(() => {
+  const { state } = cloud;
+  Object.assign(state, { operator: 'me@example.com', projects: {}, images: {}, behaviours: {}, machines: {} });
+  const apis = [
+    'artifactregistry',
+    'cloudbuild',
+    'iam',
+    'iamcredentials',
+    'logging',
+    'run',
+    'secretmanager',
+    'sqladmin',
+    'storage',
+    'sts',
+  ];
+  project = addProject(state, 'my-project', { number: '123', apis: apis.map((api) => `${api}.googleapis.com`) });
+  environment = { HOME: folder, CLOUDSDK_CORE_DISABLE_PROMPTS: '1' };
+  const grant = (email, ...roles) => roles.map((role) => ({ role, members: [`serviceAccount:${email}`] }));
+  const signIn = [
+    {
+      role: 'roles/iam.workloadIdentityUser',
+      members: [
+        'principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/orders-github/attribute.repository_id/4711',
+      ],
+    },
+  ];
+  project.accounts = {
+    [DEPLOYER]: { policy: signIn },
+    [RUNTIME]: { policy: grant(DEPLOYER, 'roles/iam.serviceAccountUser') },
+    [MIGRATOR]: { policy: grant(DEPLOYER, 'roles/iam.serviceAccountUser') },
+    [BUILDER]: { policy: grant(DEPLOYER, 'roles/iam.serviceAccountUser') },
+  };
+  project.pools['orders-github'] = {
+    state: 'ACTIVE',
+    providers: {
+      github: {
+        state: 'ACTIVE',
+        oidc: { issuerUri: ASSERTION.iss },
+        attributeCondition: "assertion.repository_id=='4711' && assertion.ref=='refs/heads/main'",
+        attributeMapping: {
+          'google.subject': "'run:' + assertion.run_id",
+          'attribute.repository_id': 'assertion.repository_id',
+        },
+      },
+    },
+  };
+  project.repositories['europe-west1/orders'] = {
+    format: 'docker',
+    policy: [...grant(DEPLOYER, 'roles/artifactregistry.writer'), ...grant(BUILDER, 'roles/artifactregistry.writer')],
+    packages: {},
+  };
+  project.secrets['orders-database-url'] = {
+    policy: [...grant(DEPLOYER, 'roles/secretmanager.viewer'), ...grant(RUNTIME, 'roles/secretmanager.secretAccessor')],
+    versions: { 1: { state: 'ENABLED' } },
+  };
+  project.instances.main = { connectionName: 'my-project:europe-west1:main' };
+  project.buckets.source = {
+    policy: [...grant(DEPLOYER, 'roles/storage.legacyBucketWriter'), ...grant(BUILDER, 'roles/storage.objectViewer')],
+  };
+  project.buckets.logs = {
+    policy: [...grant(DEPLOYER, 'roles/storage.objectViewer'), ...grant(BUILDER, 'roles/storage.objectUser')],
+  };
+  project.policy.push(
+    ...grant(
+      DEPLOYER,
+      'roles/logging.viewer',
+      'roles/cloudbuild.builds.editor',
+      'roles/serviceusage.serviceUsageConsumer',
+    ),
+    ...grant(RUNTIME, 'roles/cloudsql.client'),
+  );
+  assert.equal(
+    asOperator(
+      'run',
+      'deploy',
+      'orders',
+      ...HERE,
+      '--image=us-docker.pkg.dev/cloudrun/container/hello',
+      `--service-account=${RUNTIME}`,
+    ).status,
+    0,
+  );
+  assert.equal(
+    asOperator(
+      'run',
+      'jobs',
+      'create',
+      'orders-migrate',
+      ...HERE,
+      '--image=us-docker.pkg.dev/cloudrun/container/job',
+      `--service-account=${MIGRATOR}`,
+    ).status,
+    0,
+  );
+  service().policy = grant(DEPLOYER, 'roles/run.developer');
+  project.jobs['europe-west1/orders-migrate'].policy = grant(DEPLOYER, 'roles/run.developer');
+  writeFileSync(join(folder, 'token'), JSON.stringify(ASSERTION));
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM scratch');
+  writeFileSync(
+    join(folder, 'cloudbuild.yaml'),
+    'steps: [{ name: gcr.io/cloud-builders/docker, args: [build, --file, Dockerfile, --build-arg, "COMMIT_SHA=${_COMMIT_SHA}", --tag, "${_IMAGE}", .] }]\nimages: ["${_IMAGE}"]\n',
+  );
+  writeFileSync(
+    join(folder, 'credential.json'),
+    JSON.stringify({
+      audience: `//iam.googleapis.com/${PROVIDER}`,
+      credential_source: { file: join(folder, 'token') },
+      service_account_impersonation_url: `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${DEPLOYER}:generateAccessToken`,
+    }),
+  );
+});
+
+const service = () => project.services['europe-west1/orders'];
+const call = (words, more) => ({ words, cwd: folder, environment: { ...environment, ...more } });
+const asOperator = (...words) => gcloud(cloud, call(words));
+const asDeployer = (...words) =>
+  gcloud(cloud, call(words, { CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE: join(folder, 'credential.json') }));
+const dockerAsDeployer = (...words) =>
+  docker(cloud, call(words, { CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE: join(folder, 'credential.json') }));
+const forget = (policy, role) =>
+  policy.splice(
+    policy.findIndex((binding) => binding.role === role && binding.members[0].includes('-')),
+    1,
+  );
+const digest = () => Object.keys(cloud.state.images)[0];
+
+function pushImage() {
+  for (const result of [
+    asDeployer('auth', 'configure-docker', 'europe-west1-docker.pkg.dev'),
+    dockerAsDeployer(
+      'build',
+      '--file',
+      'Dockerfile',
+      '--build-arg',
+      `COMMIT_SHA=${COMMIT}`,
+      '--tag',
+      `${IMAGE}:${COMMIT}`,
+      '.',
+    ),
+    dockerAsDeployer('push', `${IMAGE}:${COMMIT}`),
+  ])
+    assert.equal(result.status, 0, result.stderr);
+}
+
+function manifest({ name = 'orders-1', annotations = {}, connection = '', traffic } = {}) {
+  const serving = Object.keys(service().revisions)[0];
+  writeFileSync(
+    join(folder, 'service.yaml'),
+    JSON.stringify({
+      kind: 'Service',
+      metadata: { name: 'orders', annotations },
+      spec: {
+        template: {
+          metadata: { name, annotations: { 'run.googleapis.com/cloudsql-instances': connection } },
+          spec: {
+            serviceAccountName: RUNTIME,
+            containers: [
+              {
+                image: `${IMAGE}@${digest()}`,
+                env: [{ name: 'DATABASE_URL', valueFrom: { secretKeyRef: { name: 'orders-database-url', key: '1' } } }],
+              },
+            ],
+          },
+        },
+        traffic: traffic ?? [
+          { revisionName: serving, percent: 100 },
+          { revisionName: name, percent: 0, tag: 'candidate' },
+        ],
+      },
+    }),
+  );
+  return ['run', 'services', 'replace', 'service.yaml', ...HERE];
+}
+const submit = (more = ['--gcs-log-dir=gs://logs']) =>
+  asDeployer(
+    'builds',
+    'submit',
+    '.',
+    '--config=cloudbuild.yaml',
+    ...HERE,
+    `--service-account=projects/my-project/serviceAccounts/${BUILDER}`,
+    '--gcs-source-staging-dir=gs://source/source',
+    `--substitutions=_IMAGE=${IMAGE}:${COMMIT},_COMMIT_SHA=${COMMIT}`,
+    ...more,
+  );
+const tagsList = () =>
+  asDeployer(
+    'artifacts',
+    'tags',
+    'list',
+    '--package=orders',
+    '--repository=orders',
+    '--location=europe-west1',
+    '--project=my-project',
+  );
+
+/** Says no, in these words. */
+function refuses({ status, stdout, stderr }, message) {
+  assert.notEqual(status, 0, stdout);
+  assert.match(stdout + stderr, message);
+}
+
+/** What a caller gets at the address of a service, or of a tag of it. */
+const at = (url, headers = {}) => answer(cloud, { host: new URL(url).host, path: '/', headers });
+
+describe('the data', () => {
+  test('has every command, each permission with a page of Google’s documentation', () => {
+    assert.deepEqual(Object.keys(COMMANDS).toSorted(), Object.keys(HANDLERS).toSorted());
+    for (const [permission, where, source] of Object.values({ ...COMMANDS, ...OTHERS }).flat()) {
+      assert.match(permission, /^[a-z]+\.[A-Za-z]+\.[A-Za-z]+$/);
+      assert.ok(where);
+      assert.match(source, /^https:\/\/docs\.cloud\.google\.com\/\S+$/);
+    }
+  });
+
+  test('has of each role the permissions that something asks for, and no others', () => {
+    const asked = new Set(
+      Object.values({ ...COMMANDS, ...OTHERS }).flatMap((needs) => needs.map(([permission]) => permission)),
+    );
+    for (const [role, { source, permissions }] of Object.entries(ROLES)) {
+      assert.match(source, /^https:\/\/docs\.cloud\.google\.com\/iam\//);
+      for (const permission of permissions)
+        assert.ok(permission === '*' || asked.has(permission), `${role}: ${permission}`);
+    }
+  });
+});
+
+describe('the parser refuses', () => {
+  for (const [words, message] of [
+    [['run', 'servces', 'list'], /^ERROR: \(gcloud\.run\) Invalid choice: 'servces'/],
+    [
+      ['run', 'services', 'describe', 'orders', '--regoin=x'],
+      /^ERROR: \(gcloud\.run\.services\.describe\) unrecognized arguments:\n {2}--regoin=x/,
+    ],
+    [['run', 'services', 'describe', 'orders', 'invoices', ...HERE], /unrecognized arguments:\n {2}invoices/],
+    [['secrets', 'describe', '--project=my-project'], /argument SECRET: Must be specified/],
+    [['artifacts', 'tags', 'list', '--location=x', '--repository=x'], /argument --package: Must be specified/],
+    [['secrets', 'versions', 'list', 'orders-database-url'], /The required property \[project\] is not currently set/],
+  ]) {
+    test(words.join(' '), () => refuses(asOperator(...words), message));
+  }
+
+  test('a format and a filter that it does not know', () => {
+    const list = ['secrets', 'versions', 'list', 'orders-database-url', '--project=my-project'];
+    refuses(asOperator(...list, '--format=table(name)'), /does not know --format=table/);
+    refuses(asOperator(...list, '--format=value(name.segment(1))'), /--format|does not know/);
+    refuses(asOperator(...list, '--filter=state IN (ENABLED)'), /cannot read the filter/);
+  });
+});
+
+describe('the sign-in is refused', () => {
+  const token = (claims) => writeFileSync(join(folder, 'token'), JSON.stringify({ ...ASSERTION, ...claims }));
+
+  test('to another branch', () => {
+    token({ ref: 'refs/heads/topic' });
+    refuses(tagsList(), /unauthorized_client.*rejected by the attribute condition/);
+  });
+  test('by a pool that does not exist, or was deleted', () => {
+    project.pools['orders-github'].state = 'DELETED';
+    refuses(tagsList(), /invalid_target/);
+    project.pools = {};
+    refuses(tagsList(), /invalid_target/);
+  });
+  test('with the project’s id in the place of its number', () => {
+    const path = join(folder, 'credential.json');
+    writeFileSync(
+      path,
+      JSON.stringify({
+        audience: `//iam.googleapis.com/${PROVIDER.replace('123', 'my-project')}`,
+        credential_source: { file: join(folder, 'token') },
+        service_account_impersonation_url: `x/serviceAccounts/${DEPLOYER}:generateAccessToken`,
+      }),
+    );
+    refuses(tagsList(), /invalid_target/);
+  });
+  test('without workloadIdentityUser', () => {
+    project.accounts[DEPLOYER].policy = [];
+    refuses(tagsList(), /Permission 'iam\.serviceAccounts\.getAccessToken' denied on resource \(or it may not exist\)/);
+  });
+  test('while the API of credentials is off', () => {
+    project.apis = project.apis.filter((api) => api !== 'iamcredentials.googleapis.com');
+    refuses(
+      tagsList(),
+      /IAM Service Account Credentials API has not been used in project 123 before or it is disabled/,
+    );
+  });
+  test('when the subject is too long', () => {
+    token({ run_id: 'x'.repeat(128) });
+    refuses(tagsList(), /mapped attribute google\.subject exceeds the 127 bytes limit/);
+  });
+});
+
+describe('the registry', () => {
+  test('takes a push, moves a tag, and does not let the writer delete one', () => {
+    pushImage();
+    const tag = (verb, name) =>
+      asDeployer(
+        'artifacts',
+        'tags',
+        verb,
+        name,
+        ...(verb === 'delete' ? [] : [`--version=${digest()}`]),
+        '--package=orders',
+        '--repository=orders',
+        '--location=europe-west1',
+        '--project=my-project',
+      );
+    assert.equal(tag('create', 'serving-production').status, 0);
+    refuses(tag('create', 'serving-production'), /ALREADY_EXISTS/);
+    assert.equal(tag('update', 'serving-production').status, 0);
+    refuses(tag('delete', 'serving-production'), /Permission 'artifactregistry\.tags\.delete' denied/);
+  });
+
+  for (const [what, prepare, message, image = IMAGE] of [
+    [
+      'of a docker that is not signed in',
+      () => (cloud.state.machines[folder].registries = []),
+      /denied: Unauthenticated request\. Unauthenticated requests do not have permission "artifactregistry\.repositories\.uploadArtifacts"/,
+    ],
+    [
+      'without the right',
+      () => forget(project.repositories['europe-west1/orders'].policy, 'roles/artifactregistry.writer'),
+      /denied: Permission "artifactregistry\.repositories\.uploadArtifacts" denied on resource "projects\/my-project\/locations\/europe-west1\/repositories\/orders" \(or it may not exist\)/,
+    ],
+    [
+      'to a registry that is not there',
+      () => (project.repositories = {}),
+      /uploadArtifacts" denied.*\(or it may not exist\)/,
+    ],
+    [
+      'to another region',
+      () => cloud.state.machines[folder].registries.push('us-central1-docker.pkg.dev'),
+      /uploadArtifacts" denied on resource "projects\/my-project\/locations\/us-central1/,
+      IMAGE.replace('europe-west1', 'us-central1'),
+    ],
+    [
+      'while its API is off',
+      () => (project.apis = project.apis.filter((api) => !api.startsWith('artifactregistry'))),
+      /Artifact Registry API has not been used in project 123/,
+    ],
+  ]) {
+    test(`refuses a push ${what}`, () => {
+      asDeployer('auth', 'configure-docker', 'europe-west1-docker.pkg.dev');
+      dockerAsDeployer('build', '--file', 'Dockerfile', '--tag', `${image}:${COMMIT}`, '.');
+      prepare();
+      refuses(dockerAsDeployer('push', `${image}:${COMMIT}`), message);
+    });
+  }
+
+  test('tells the owner that a registry, or a package in it, is not there', () => {
+    refuses(
+      asOperator('artifacts', 'repositories', 'describe', 'other', '--location=europe-west1', '--project=my-project'),
+      /NOT_FOUND/,
+    );
+    refuses(tagsList(), /NOT_FOUND/);
+  });
+});
+
+describe('Cloud Build', () => {
+  test('builds and pushes, and its log comes back', () => {
+    const { status, stdout, stderr } = submit();
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /Successfully tagged[^]*digest: sha256:/);
+  });
+
+  for (const [what, prepare, message] of [
+    [
+      'the use of the project',
+      () => forget(project.policy, 'roles/serviceusage.serviceUsageConsumer'),
+      /The user is forbidden from accessing the bucket/,
+    ],
+    [
+      'the bucket of sources',
+      () => forget(project.buckets.source.policy, 'roles/storage.legacyBucketWriter'),
+      /forbidden from accessing the bucket \[source\]/,
+    ],
+    [
+      'builds',
+      () => forget(project.policy, 'roles/cloudbuild.builds.editor'),
+      /PERMISSION_DENIED: The caller does not have permission/,
+    ],
+    [
+      'the account of builds',
+      () => (project.accounts[BUILDER].policy = []),
+      /iam\.serviceaccounts\.actAs' denied on service account orders-build/,
+    ],
+    [
+      'the log',
+      () => forget(project.buckets.logs.policy, 'roles/storage.objectViewer'),
+      /does not have storage\.objects\.get access to the Google Cloud Storage object/,
+    ],
+  ]) {
+    test(`is refused to a deployer without ${what}`, () => {
+      prepare();
+      refuses(submit(), message);
+    });
+  }
+  for (const [what, prepare, message] of [
+    [
+      'may not read its sources',
+      () => forget(project.buckets.source.policy, 'roles/storage.objectViewer'),
+      /could not resolve source: googleapi: Error 403: orders-build\S+ does not have storage\.objects\.get access/,
+    ],
+    [
+      'may not write its log',
+      () => forget(project.buckets.logs.policy, 'roles/storage.objectUser'),
+      /does not have storage\.objects\.create access[^]*completed with status "FAILURE"/,
+    ],
+    [
+      'may not push',
+      () => project.repositories['europe-west1/orders'].policy.pop(),
+      /uploadArtifacts" denied[^]*completed with status "FAILURE"/,
+    ],
+    [
+      'is asked for BuildKit',
+      () => writeFileSync(join(folder, 'Dockerfile'), 'RUN --mount=type=cache,target=/x true'),
+      /the --mount option requires BuildKit/,
+    ],
+  ]) {
+    test(`fails a build that ${what}`, () => {
+      prepare();
+      refuses(submit(), message);
+    });
+  }
+  test('without an own bucket for logs asks for one, or cannot stream', () => {
+    refuses(submit([]), /if 'build\.service_account' is specified, the build must either/);
+    writeFileSync(
+      join(folder, 'cloudbuild.yaml'),
+      'options: { logging: CLOUD_LOGGING_ONLY }\nsteps: [] # ${_IMAGE} ${_COMMIT_SHA}',
+    );
+    refuses(submit([]), /This tool can only stream logs if you are Viewer\/Owner of the project/);
+  });
+});
+
+describe('Cloud Run', () => {
+  beforeEach(pushImage);
+
+  test('makes a revision without traffic that answers under its tag, and moves the traffic', () => {
+    const { status, stderr } = asDeployer(...manifest());
+    assert.equal(status, 0, stderr);
+    const described = JSON.parse(asDeployer('run', 'services', 'describe', 'orders', ...HERE, '--format=json').stdout);
+    const { url } = described.status.traffic.find(({ tag }) => tag === 'candidate');
+    service().annotations['run.googleapis.com/invoker-iam-disabled'] = 'true';
+    assert.equal(JSON.parse(at(url).body).commit, COMMIT);
+    assert.match(at(described.status.url).body, /Congratulations/);
+    assert.equal(
+      asDeployer('run', 'services', 'update-traffic', 'orders', ...HERE, '--to-revisions=orders-1=100').status,
+      0,
+    );
+    assert.deepEqual(service().statusTraffic, [
+      { revisionName: 'orders-1', percent: 100 },
+      { revisionName: 'orders-1', tag: 'candidate' },
+    ]);
+  });
+
+  for (const [what, prepare, message] of [
+    [
+      'the service',
+      () => (service().policy = []),
+      /PERMISSION_DENIED: Permission 'run\.services\.get' denied on resource 'namespaces\/my-project\/services\/orders' \(or resource may not exist\)/,
+    ],
+    [
+      'the account',
+      () => (project.accounts[RUNTIME].policy = []),
+      /Permission 'iam\.serviceaccounts\.actAs' denied on service account orders-runtime@my-project\.iam\.gserviceaccount\.com \(or it may not exist\)/,
+    ],
+    [
+      'the image',
+      () => forget(project.repositories['europe-west1/orders'].policy, 'roles/artifactregistry.writer'),
+      /Permission 'artifactregistry\.repositories\.downloadArtifacts' denied/,
+    ],
+    [
+      'its API',
+      () => (project.apis = project.apis.filter((api) => !api.startsWith('run.'))),
+      /Cloud Run Admin API has not been used in project 123 before or it is disabled/,
+    ],
+  ]) {
+    test(`refuses a replace without ${what}`, () => {
+      const words = manifest();
+      prepare();
+      refuses(asDeployer(...words), message);
+      assert.equal(Object.keys(service().revisions).length, 1);
+    });
+  }
+
+  for (const [what, prepare, message] of [
+    [
+      'whose account may not read the secret',
+      () => project.secrets['orders-database-url'].policy.pop(),
+      /Revision 'orders-1' is not ready and cannot serve traffic\..*Permission denied on secret: projects\/123\/secrets\/orders-database-url\/versions\/1 for Revision service account orders-runtime/,
+    ],
+    [
+      'whose secret’s version is disabled',
+      () => asOperator('secrets', 'versions', 'disable', '1', '--secret=orders-database-url', '--project=my-project'),
+      /Secret projects\/123\/secrets\/orders-database-url\/versions\/1 was not found/,
+    ],
+    [
+      'whose account may not connect',
+      () => forget(project.policy, 'roles/cloudsql.client'),
+      /failed the configured startup probe checks/,
+    ],
+    [
+      'of a commit that does not listen',
+      () => (cloud.state.behaviours[COMMIT] = { neverListens: 'The environment is not usable' }),
+      /failed to start and listen on the port defined provided by the PORT=8080/,
+    ],
+    [
+      'of a commit that is never ready',
+      () => (cloud.state.behaviours[COMMIT] = { neverReady: 'Waiting for database' }),
+      /failed the configured startup probe checks/,
+    ],
+  ]) {
+    test(`leaves the traffic where it is for a revision ${what}`, () => {
+      const before = service().statusTraffic;
+      const words = manifest({ connection: 'my-project:europe-west1:main' });
+      prepare();
+      refuses(asDeployer(...words), message);
+      assert.equal(service().statusTraffic, before);
+    });
+  }
+
+  test('heeds a condition that lets an account at another instance only', () => {
+    const binding = project.policy.find(({ role }) => role === 'roles/cloudsql.client');
+    binding.condition = {
+      expression:
+        "resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/my-project/instances/other'",
+    };
+    refuses(asDeployer(...manifest({ connection: 'my-project:europe-west1:main' })), /startup probe/);
+    binding.condition.expression = binding.condition.expression.replace('other', 'main');
+    assert.equal(asDeployer(...manifest({ name: 'orders-2', connection: 'my-project:europe-west1:main' })).status, 0);
+  });
+
+  test('takes a name once, a sum of 100, a tag that is not too long', () => {
+    const words = manifest();
+    assert.equal(asDeployer(...words).status, 0);
+    refuses(asDeployer(...words), /Revision named 'orders-1' with different configuration already exists/);
+    const serving = Object.keys(service().revisions)[0];
+    refuses(
+      asDeployer(...manifest({ name: 'orders-2', traffic: [{ revisionName: serving, percent: 90 }] })),
+      /Traffic targets sum to 90/,
+    );
+    refuses(
+      asDeployer(
+        ...manifest({ name: 'orders-2', traffic: [{ revisionName: serving, percent: 100, tag: 'c'.repeat(41) }] }),
+      ),
+      /tag/,
+    );
+  });
+
+  test('resets what the manifest does not have, and lets nobody open a service who may not', () => {
+    const OPEN = 'run.googleapis.com/invoker-iam-disabled';
+    service().annotations = { [OPEN]: 'true' };
+    assert.equal(asDeployer(...manifest()).status, 0);
+    assert.deepEqual(service().annotations, {});
+    refuses(
+      asDeployer(...manifest({ name: 'orders-2', annotations: { [OPEN]: 'true' } })),
+      /Permission 'run\.services\.setIamPolicy' denied/,
+    );
+  });
+
+  test('executes a job, and shows in the log why it failed', () => {
+    const job = {
+      kind: 'Job',
+      metadata: { name: 'orders-migrate' },
+      spec: {
+        template: {
+          metadata: {},
+          spec: {
+            template: { spec: { serviceAccountName: MIGRATOR, containers: [{ image: `${IMAGE}@${digest()}` }] } },
+          },
+        },
+      },
+    };
+    writeFileSync(join(folder, 'job.yaml'), JSON.stringify(job));
+    const execute = () => asDeployer('run', 'jobs', 'execute', 'orders-migrate', ...HERE, '--wait');
+    assert.equal(asDeployer('run', 'jobs', 'replace', 'job.yaml', ...HERE).status, 0);
+    assert.equal(execute().status, 0);
+    cloud.state.behaviours[COMMIT] = { migration: 'relation "vouchers" already exists' };
+    refuses(execute(), /The execution failed\./);
+    const { stdout } = asDeployer(
+      'logging',
+      'read',
+      'resource.type="cloud_run_job" AND resource.labels.job_name="orders-migrate" AND timestamp>="2020-01-01T00:00:00Z"',
+      '--project=my-project',
+      '--limit=1',
+      '--format=value(jsonPayload.message)',
+    );
+    assert.equal(stdout, 'relation "vouchers" already exists\n');
+    project.accounts[MIGRATOR].policy = [];
+    refuses(
+      asDeployer('run', 'jobs', 'replace', 'job.yaml', ...HERE),
+      /actAs' denied on service account orders-migrate/,
+    );
+    project.jobs['europe-west1/orders-migrate'].policy = [];
+    refuses(execute(), /Permission 'run\.jobs\.get' denied on resource 'namespaces\/my-project\/jobs\/orders-migrate'/);
+  });
+
+  test('keeps secrets and logs from whoever may not list them', () => {
+    forget(project.secrets['orders-database-url'].policy, 'roles/secretmanager.viewer');
+    refuses(
+      asDeployer('secrets', 'versions', 'list', 'orders-database-url', '--project=my-project'),
+      /Permission 'secretmanager\.versions\.list' denied for resource 'projects\/my-project\/secrets\/orders-database-url' \(or it may not exist\)/,
+    );
+    forget(project.policy, 'roles/logging.viewer');
+    refuses(
+      asDeployer('logging', 'read', 'severity>=ERROR', '--project=my-project'),
+      /Permission 'logging\.logEntries\.list' denied/,
+    );
+  });
+
+  test('asks callers of a private service for a token of theirs, for this service', () => {
+    const url = cloud.serviceUrl('123', 'europe-west1', 'orders');
+    const bearer = (...token) => ({ authorization: `Bearer ${idToken(...token)}` });
+    assert.match(at(url).body, /Your client does not have permission to get URL/);
+    assert.equal(at(url, bearer(DEPLOYER, 'https://elsewhere.example')).status, 403);
+    assert.equal(at(url, bearer(MIGRATOR, url)).status, 403);
+    assert.equal(at(url, bearer(DEPLOYER, url)).status, 200);
+  });
+});
