@@ -1,16 +1,7 @@
 // deploy/bootstrap.sh and deploy/teardown.sh, run against the stand-in. BASH_UNDER_TEST is another shell to run them with,
 // such as a bash 3.2.
 import assert from 'node:assert/strict';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
@@ -99,9 +90,11 @@ const instance = (databaseVersion, tier, databaseFlags) => ({
   settings: { tier, databaseFlags },
 });
 const sorted = (list) => list.toSorted((a, b) => (a < b ? -1 : 1));
-const calls = () => cloud.calls.map(({ program, words }) => [...(program === 'gh' ? ['gh'] : []), ...words].join(' '));
-const sleeps = () =>
-  existsSync(join(folder, 'sleeps')) ? readFileSync(join(folder, 'sleeps'), 'utf8').trim().split('\n') : [];
+const calls = () =>
+  cloud.calls
+    .filter(({ program }) => program !== 'sleep')
+    .map(({ program, words }) => [...(program === 'gh' ? ['gh'] : []), ...words].join(' '));
+const sleeps = () => cloud.calls.filter(({ program }) => program === 'sleep');
 const conditionOf = () => project.pools['orders-github'].providers.github.attributeCondition;
 const access = () => project.services['europe-west1/orders'].annotations['run.googleapis.com/invoker-iam-disabled'];
 const valueOf = (secret) => project.secrets[secret].versions[1].value;
@@ -147,7 +140,7 @@ const changes = (list = calls()) =>
 
 const run = (script, args, { path = bin } = {}) =>
   runScript(join(bin, 'bash'), [`deploy/${script}.sh`, ...args], {
-    env: { PATH: path, STANDIN: cloud.url, SLEEPS: join(folder, 'sleeps'), HOME: folder },
+    env: { PATH: path, STANDIN: cloud.url, HOME: folder },
   });
 const urls = () => [
   '--database-url-file',
@@ -517,7 +510,7 @@ describe('before anything is changed it refuses', () => {
   test('to take a refusal for an absence', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
-    project.policy = ['roles/run.admin', 'roles/serviceusage.serviceUsageConsumer'].map((role) => ({
+    project.policy = ['roles/run.viewer', 'roles/serviceusage.serviceUsageConsumer'].map((role) => ({
       role,
       members: ['user:me@example.com'],
     }));

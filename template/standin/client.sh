@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gcloud, docker and gh of the stand-in, by the name that it is called by: hands the call to the server at $STANDIN
+# gcloud, docker, gh and sleep of the stand-in, by the name that it is called by: hands the call to the server at $STANDIN
 # (cloud.mjs), and does what it answers, which is to print something and to exit.
 set -euo pipefail
 call=(--data-urlencode "cwd=$PWD" --data-urlencode "environment=HOME=${HOME:-}")

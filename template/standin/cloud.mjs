@@ -10,7 +10,7 @@ import { gh } from './github.mjs';
 import { newState } from './state.mjs';
 import { answer } from './traffic.mjs';
 
-const PROGRAMS = { docker, gcloud, gh };
+const PROGRAMS = { docker, gcloud, gh, sleep };
 
 export async function startCloud() {
   const cloud = new Cloud();
@@ -29,6 +29,8 @@ class Cloud {
   faults = {};
   /** Called after each call, to have something happen meanwhile. */
   afterCall = () => {};
+  /** Called in the place of each `sleep`, which takes no time: with the seconds. */
+  meanwhile = () => {};
   server = createServer((request, response) => this.#serve(request, response));
   #interrupted = new Set();
 
@@ -92,6 +94,11 @@ class Cloud {
     this.afterCall(this.calls.at(-1));
     return answered;
   }
+}
+
+function sleep(cloud, { words: [seconds] }) {
+  cloud.meanwhile(Number(seconds));
+  return { status: 0, stdout: '', stderr: '' };
 }
 
 /** The files that the arguments name, before they are gone; of secrets nothing. */

@@ -138,6 +138,8 @@ export const COMMANDS = {
 
 /** What is asked beside that: of docker, of whoever signs in, of what runs, of whoever calls a service. */
 export const OTHERS = {
+  // An operation belongs to the project. Jobs are waited for by their executions.
+  'waiting for a service': [['run.operations.get', 'project', RUN]],
   'opening a service to everybody': [['run.services.setIamPolicy', 'service', RUN_ACCESS]],
   'the log of a build': [['storage.objects.get', 'log bucket', `${STORAGE}#objects`]],
   'docker push': [

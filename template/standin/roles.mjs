@@ -68,6 +68,7 @@ export const ROLES = {
       'run.jobs.run',
       'run.jobs.setIamPolicy',
       'run.jobs.update',
+      'run.operations.get',
       'run.revisions.get',
       'run.revisions.list',
       'run.routes.invoke',
@@ -91,6 +92,7 @@ export const ROLES = {
       'run.jobs.getIamPolicy',
       'run.jobs.run',
       'run.jobs.update',
+      'run.operations.get',
       'run.revisions.get',
       'run.revisions.list',
       'run.routes.invoke',
@@ -104,6 +106,21 @@ export const ROLES = {
   'roles/run.invoker': {
     source: `${PAGES}/run#run.invoker`,
     permissions: ['run.jobs.run', 'run.routes.invoke'],
+  },
+  'roles/run.viewer': {
+    source: `${PAGES}/run#run.viewer`,
+    permissions: [
+      'resourcemanager.projects.get',
+      'run.executions.get',
+      'run.executions.list',
+      'run.jobs.get',
+      'run.jobs.getIamPolicy',
+      'run.operations.get',
+      'run.revisions.get',
+      'run.revisions.list',
+      'run.services.get',
+      'run.services.getIamPolicy',
+    ],
   },
   'roles/secretmanager.secretAccessor': {
     source: `${PAGES}/secretmanager#secretmanager.secretAccessor`,

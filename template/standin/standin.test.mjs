@@ -104,6 +104,7 @@ beforeEach(() => {
   project.policy.push(
     ...grant(
       DEPLOYER,
+      'roles/run.viewer',
       'roles/logging.viewer',
       'roles/cloudbuild.builds.editor',
       'roles/serviceusage.serviceUsageConsumer',
@@ -569,6 +570,24 @@ describe('Cloud Run', () => {
     refuses(asDeployer(...manifest({ connection: 'my-project:europe-west1:main' })), /startup probe/);
     binding.condition.expression = binding.condition.expression.replace('other', 'main');
     assert.equal(asDeployer(...manifest({ name: 'orders-2', connection: 'my-project:europe-west1:main' })).status, 0);
+  });
+
+  test('makes a revision for a deployer who may not wait for it, and says so', () => {
+    const words = manifest();
+    forget(project.policy, 'roles/run.viewer');
+    refuses(asDeployer(...words), /Permission 'run\.operations\.get' denied/);
+    assert.ok(service().revisions['orders-1']);
+  });
+
+  test('moves the traffic, but not without objections, while the newest revision is not ready', () => {
+    assert.equal(asDeployer(...manifest()).status, 0);
+    cloud.state.behaviours[COMMIT] = { neverReady: 'Waiting for database' };
+    refuses(asDeployer(...manifest({ name: 'orders-2' })), /Revision 'orders-2' is not ready/);
+    refuses(
+      asDeployer('run', 'services', 'update-traffic', 'orders', ...HERE, '--to-revisions=orders-1=100'),
+      /Revision 'orders-2' is not ready/,
+    );
+    assert.equal(service().statusTraffic[0].revisionName, 'orders-1');
   });
 
   test('takes a name once, a sum of 100, a tag that is not too long', () => {

@@ -1,6 +1,6 @@
 // Where the scripts of deploy/ are run: a PATH with the stand-in and the few tools that they may use, and no other.
 import { spawn, spawnSync } from 'node:child_process';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What client.sh needs. */
@@ -9,15 +9,14 @@ const OWN = ['bash', 'env', 'curl'];
 /** Another shell to run the scripts with, such as a bash 3.2. */
 const SHELL = process.env.BASH_UNDER_TEST ?? 'bash';
 
-/** Fills a folder with links to tools; with a `sleep` that does not, but writes down how long it would have. */
-export function fillBin(folder, tools, programs = ['gcloud', 'docker', 'gh']) {
+/** Fills a folder with links to tools and to the stand-in, whose `sleep` takes no time. */
+export function fillBin(folder, tools, programs = ['gcloud', 'docker', 'gh', 'sleep']) {
   for (const tool of new Set([...OWN, ...tools])) {
     const path = spawnSync('which', [tool === 'bash' ? SHELL : tool], { encoding: 'utf8' }).stdout.trim();
     if (!path) throw new Error(`${tool} is not installed, which the scripts of deploy/ need.`);
     symlinkSync(path, join(folder, tool));
   }
   for (const program of programs) symlinkSync(join(import.meta.dirname, 'client.sh'), join(folder, program));
-  writeFileSync(join(folder, 'sleep'), '#!/usr/bin/env bash\necho "$1" >>"$SLEEPS"\n', { mode: 0o755 });
 }
 
 /** Not synchronous: the cloud is in this process, and has to answer meanwhile. */

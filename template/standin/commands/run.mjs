@@ -85,7 +85,15 @@ export const run = {
       say(
         `Applying new configuration to Cloud Run service [${metadata.name}] in project [${context.project.id}] region [${args.region}]`,
       );
-      release(context, service, metadata.name, spec.template, spec.traffic ?? [{ latestRevision: true, percent: 100 }]);
+      const wait = () => ask(caller, OTHERS['waiting for a service'], { project: find('project') });
+      release(
+        context,
+        service,
+        metadata.name,
+        spec.template,
+        spec.traffic ?? [{ latestRevision: true, percent: 100 }],
+        wait,
+      );
       say(`New configuration has been applied to service [${metadata.name}].\nURL: ${urlOf(context, metadata.name)}`);
       return '';
     },
@@ -100,7 +108,7 @@ export const run = {
       ),
     }),
     run(context) {
-      const { args, say } = context;
+      const { args, caller, find, say } = context;
       const service = serviceOf(context);
       const shares = args['to-revisions'].split(',').map((share) => share.split('='));
       const total = shares.reduce((sum, [, percent]) => sum + Number(percent), 0);
@@ -123,6 +131,9 @@ export const run = {
         ...tags,
       ];
       service.traffic = service.statusTraffic;
+      ask(caller, OTHERS['waiting for a service'], { project: find('project') });
+      // Also when it is another revision that is not.
+      if (!Object.values(service.revisions).at(-1).ready) throw notReady(service);
       say('Updating traffic...\nDone.');
       return '';
     },
@@ -301,7 +312,7 @@ function checkRevision(service, name, { template, traffic = [] }) {
 }
 
 /** Makes the revision; what serves changes only if it is ready. */
-function release({ args, project, state }, service, name, template, traffic) {
+function release({ args, project, state }, service, name, template, traffic, wait = () => {}) {
   const revision = template.metadata.name;
   const labels = { service_name: name, revision_name: revision, location: args.region, project_id: project.id };
   const message = start(state, project, template, (line) =>
@@ -316,8 +327,14 @@ function release({ args, project, state }, service, name, template, traffic) {
     latestRevision ? { ...target, revisionName: revision } : target,
   );
   service.revisions[revision] = { template, ready: !message, message };
-  if (message) throw new Refusal(`Revision '${revision}' is not ready and cannot serve traffic. ${message}`);
-  service.statusTraffic = service.traffic;
+  if (!message) service.statusTraffic = service.traffic;
+  wait();
+  if (message) throw notReady(service);
+}
+
+function notReady(service) {
+  const [name, { message }] = Object.entries(service.revisions).at(-1);
+  return new Refusal(`Revision '${name}' is not ready and cannot serve traffic. ${message}`);
 }
 
 const urlOf = ({ args, cloud, project }, name, tag) => cloud.serviceUrl(project.number, args.region, name, tag);
