@@ -33,7 +33,7 @@ export const sentence = ({ who, role, on }) => `${TITLES[who]} ${role.replace('r
 
 /** The rows of that table, in the same words. An empty first column is the account above. */
 export function documentedGrants() {
-  const section = /### Who may do what\n([^]*?)\n#/.exec(read('DEPLOYMENT.md'))?.[1] ?? '';
+  const section = /^## Who may do what\n([^]*?)\n## /m.exec(read('DEPLOYMENT.md'))?.[1] ?? '';
   let who = '';
   return [...section.matchAll(/^\| *([^|]*?) *\| *`([a-z]+\.[A-Za-z.]+)`[^|]*\| *([^|]+?) *\|/gm)].map(
     ([, account, role, on]) => {

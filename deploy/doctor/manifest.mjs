@@ -2,8 +2,14 @@
 // file is ours, and test/deploy.spec.ts holds all of it to the API's types.
 import { code, read } from './check.mjs';
 
-/** Cloud Run's own, for what a probe leaves out. */
-const DEFAULTS = { initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1, failureThreshold: 3 };
+/** Cloud Run's own, for what a probe leaves out. The last is of readiness alone. */
+const DEFAULTS = {
+  initialDelaySeconds: 0,
+  periodSeconds: 10,
+  timeoutSeconds: 1,
+  failureThreshold: 3,
+  successThreshold: 2,
+};
 
 const numberIn = (text, name) => {
   const found = new RegExp(`\\b${name}: *'?(\\d+)`).exec(text)?.[1];
@@ -22,8 +28,9 @@ export function probeOf(kind) {
 
 /** The same from the API's JSON. */
 export function liveProbeOf(container, kind) {
-  const { httpGet, ...numbers } = container[kind] ?? {};
-  return withWindow({ path: httpGet?.path, ...DEFAULTS, ...numbers });
+  const probe = container[kind] ?? {};
+  const numbers = Object.entries(DEFAULTS).map(([name, value]) => [name, probe[name] ?? value]);
+  return withWindow({ path: probe.httpGet?.path, ...Object.fromEntries(numbers) });
 }
 
 const withWindow = (probe) => ({
