@@ -481,6 +481,20 @@ describe('local', () => {
     expect((await examine()).find('local.dependencies')).toMatchObject({ status: 'ok' });
   });
 
+  it('a file that cannot be read fails its check alone', async () => {
+    edit('package.json', '{', '');
+    const { checks, status } = await examine();
+    expect(status).toBe(1);
+    expect(checks.filter((check) => check.status === 'fail')).toEqual([
+      {
+        id: 'local.node',
+        status: 'fail',
+        detail: expect.stringMatching(/^could not be checked: .*JSON/),
+        fix: expect.stringMatching(/^git status/),
+      },
+    ]);
+  });
+
   describe('.env', () => {
     it('is fine with names and values that the service takes', async () => {
       install();
