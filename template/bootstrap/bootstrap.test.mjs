@@ -85,7 +85,7 @@ beforeEach(() => {
   write('project', '123');
   write('billing', 'True');
   write('github', '4711 815');
-  write('sql', 'my-project:europe-west1:main POSTGRES_18 db-custom-1-3840');
+  write('sql', 'my-project:europe-west1:main|POSTGRES_18|db-custom-1-3840|');
   write('apis', '');
   write('grants', '');
   writeFileSync(join(cloud, 'runtime-url'), `${RUNTIME_URL}\n`);
@@ -454,7 +454,13 @@ describe('before anything is changed it refuses', () => {
       /--set-vars needs gh, signed in as an administrator of acme\/orders/,
       ['--set-vars'],
     ],
-    ['MySQL', () => write('sql', 'p:r:main MYSQL_8_4 db-custom-1-3840'), /main is MYSQL_8_4/, SQL],
+    ['MySQL', () => write('sql', 'p:r:main|MYSQL_8_4|db-custom-1-3840|'), /main is MYSQL_8_4/, SQL],
+    [
+      'a version of PostgreSQL that this gcloud does not know',
+      () => write('sql', 'p:r:main||db-custom-1-3840|'),
+      /gcloud components update/,
+      SQL,
+    ],
     [
       'an instance that does not exist',
       () => rmSync(join(cloud, 'sql')),
@@ -463,7 +469,7 @@ describe('before anything is changed it refuses', () => {
     ],
     [
       'a small instance',
-      () => write('sql', 'p:r:main POSTGRES_18 db-g1-small'),
+      () => write('sql', 'p:r:main|POSTGRES_18|db-g1-small|'),
       /main allows 50 connections, and a rollout takes 95/,
       SQL,
     ],
@@ -472,7 +478,7 @@ describe('before anything is changed it refuses', () => {
       () =>
         write(
           'sql',
-          `p:r:main POSTGRES_18 db-custom-4-15360 {'name': 'log_min_duration_statement', 'value': '500'};{'name': 'max_connections', 'value': '90'}`,
+          `p:r:main|POSTGRES_18|db-custom-4-15360|{'name': 'log_min_duration_statement', 'value': '500'};{'name': 'max_connections', 'value': '90'}`,
         ),
       /main allows 90 connections/,
       SQL,
