@@ -3,7 +3,7 @@
 import { code, fail, ok, read, warn } from './check.mjs';
 import { readGrants } from './grants.mjs';
 import { connectionsNeeded, liveProbeOf, probeOf } from './manifest.mjs';
-import { NOTHING_THERE, Project } from './project.mjs';
+import { isPublic, NOTHING_THERE, Project } from './project.mjs';
 
 const SIGN_IN = 'gcloud auth login, as an owner of the project';
 const EVERYBODY = new Set(['allUsers', 'allAuthenticatedUsers']);
@@ -313,15 +313,15 @@ async function findWider(project, concerns, whoHas) {
 const service = {
   id: 'cloud.service',
   run: (project) =>
-    of(project, project.describeService, `the service ${project.names.service}`, ({ metadata, status }) => {
-      const ready = status.conditions?.find(({ type }) => type === 'Ready');
-      const who = metadata.annotations?.['run.googleapis.com/invoker-iam-disabled'] === 'true' ? 'public' : 'private';
+    of(project, project.describeService, `the service ${project.names.service}`, (found) => {
+      const { conditions = [], latestCreatedRevisionName: newest, url } = found.status;
+      const ready = conditions.find(({ type }) => type === 'Ready');
       return ready?.status === 'False'
         ? warn(
-            `the newest revision is not ready: ${ready.message ?? ready.reason}`,
-            'npm run doctor -- --explain, with its log',
+            `${newest} is not ready: ${ready.message ?? ready.reason}`,
+            `gcloud logging read 'resource.labels.revision_name=${newest}' --project=${project.names.project} --limit=50 --format='value(textPayload,jsonPayload.message)' | npm run doctor -- --explain`,
           )
-        : ok(`${project.names.service}, ${who}, ${status.url}`);
+        : ok(`${project.names.service}, ${isPublic(found) ? 'public' : 'private'}, ${url}`);
     }),
 };
 

@@ -111,7 +111,7 @@ export class Project {
     const { value: builder } = await this.gcloud('iam', 'service-accounts', 'describe', names.builder);
     const taken = {
       always: true,
-      '--private': service && service.metadata.annotations?.['run.googleapis.com/invoker-iam-disabled'] !== 'true',
+      '--private': service && !isPublic(service),
       '--cloud-sql': names.cloud_sql,
       '--with-cloud-build': builder || this.variable('GCP_BUILD_ACCOUNT'),
     };
@@ -263,6 +263,10 @@ export class Project {
     return given === role && members.includes(this.memberOf(who)) && isNarrow;
   }
 }
+
+/** Whether everybody may call it. gcloud writes True. */
+export const isPublic = ({ metadata }) =>
+  /^true$/i.test(metadata.annotations?.['run.googleapis.com/invoker-iam-disabled']);
 
 /** OWNER/NAME of the remote `origin`, where that is at GitHub. */
 async function repositoryOfOrigin() {

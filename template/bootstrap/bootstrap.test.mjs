@@ -469,6 +469,12 @@ describe('before anything is changed it refuses', () => {
     ],
     ['MySQL', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
     [
+      'a version of PostgreSQL that this gcloud does not know',
+      () => (project.instances.main = instance(undefined, 'db-custom-1-3840')),
+      /gcloud components update/,
+      SQL,
+    ],
+    [
       'an instance that does not exist',
       () => delete project.instances.main,
       /The Cloud SQL instance main cannot be read/,
