@@ -262,103 +262,23 @@ make_build() {
   make_bucket "$build_log_bucket"
 }
 
-# ── Steps: who may do what. Above each grant stands what fails without it ────────────────────────────────────────────
+# ── Step: who may do what ────────────────────────────────────────────────────────────────────────────────────────────
 
-grant_sign_in() {
-  explain 'Grant: the workflow may act as the deployer'
-  # The sign-in: "iam.serviceAccounts.getAccessToken denied".
-  change gcloud iam service-accounts add-iam-policy-binding "$deployer" --project="$project" --role=roles/iam.workloadIdentityUser \
-    --member="principalSet://iam.googleapis.com/projects/$project_number/locations/global/workloadIdentityPools/$pool/attribute.repository_id/$repo_id"
-}
-
-grant_registry() {
-  explain 'Grant: the deployer may push images to the registry (the first key)'
-  # The push: "artifactregistry.repositories.uploadArtifacts denied".
-  grant_on_repository roles/artifactregistry.writer "$deployer"
-}
-
-# To change only on these two: on the project it would be every service and job, and it could make others.
-grant_run() {
-  explain 'Grant: the deployer may change and run the service and the job (the second key)'
-  # The candidate: "run.services.get denied".
-  grant_on_run services "$service" roles/run.developer "$deployer"
-  # The migration: "run.jobs.get denied".
-  grant_on_run jobs "$job" roles/run.developer "$deployer"
-  # The candidate, while gcloud waits for it: "run.operations.get denied". An operation belongs to the project.
-  grant_on_project roles/run.viewer "$deployer" None
-}
-
-# On these two, not on the project: then it could run code as any account.
-grant_act_as() {
-  explain 'Grant: the deployer may have them run as their accounts (the third key)'
-  # The candidate: "iam.serviceaccounts.actAs denied".
-  grant_on_account "$runtime" roles/iam.serviceAccountUser "$deployer"
-  # The migration: "iam.serviceaccounts.actAs denied".
-  grant_on_account "$migrator" roles/iam.serviceAccountUser "$deployer"
-}
-
-grant_versions() {
-  explain 'Grant: the deployer may list the versions of the secrets, but not read them'
-  # The candidate: "secretmanager.versions.list denied".
-  grant_on_secret "$runtime_secret" roles/secretmanager.viewer "$deployer"
-  # The migration: "secretmanager.versions.list denied".
-  grant_on_secret "$migrator_secret" roles/secretmanager.viewer "$deployer"
-}
-
-grant_secrets() {
-  explain 'Grant: the service and its migrations may each read their own secret'
-  # The candidate: "Permission denied on secret".
-  grant_on_secret "$runtime_secret" roles/secretmanager.secretAccessor "$runtime"
-  # The migration: "Permission denied on secret".
-  grant_on_secret "$migrator_secret" roles/secretmanager.secretAccessor "$migrator"
-}
-
-# The narrowest there is for what lies in every project: a log view would depend on the bucket _Default, which
-# organisations move and filter.
-grant_logs() {
-  explain "Grant: the deployer may read the project's logs"
-  # A canary's verdict, and the log of a migration that failed: "logging.logEntries.list denied".
-  grant_on_project roles/logging.viewer "$deployer" None
-}
-
-grant_invoker() {
-  explain 'Grant: the deployer may call the private service'
-  # The smoke test: 403.
-  grant_on_run services "$service" roles/run.invoker "$deployer"
-}
-
-# https://cloud.google.com/sql/docs/postgres/iam-conditions
-grant_cloud_sql() {
-  explain "Grant: the service and its migrations may connect to $cloud_sql and to no other instance"
-  local only="expression=resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/$project/instances/$cloud_sql',title=$cloud_sql"
-  # The candidate is never ready: "cloudsql.instances.get denied".
-  grant_on_project roles/cloudsql.client "$runtime" "$only"
-  # The migration cannot connect: "cloudsql.instances.get denied".
-  grant_on_project roles/cloudsql.client "$migrator" "$only"
-}
-
-grant_builds() {
-  explain 'Grant: the deployer may have Cloud Build build, and watch'
-  # The build: "cloudbuild.builds.create denied".
-  grant_on_project roles/cloudbuild.builds.editor "$deployer" None
-  # The upload: "The user is forbidden from accessing the bucket", which means "serviceusage.services.use".
-  grant_on_project roles/serviceusage.serviceUsageConsumer "$deployer" None
-  # The build: "iam.serviceaccounts.actAs denied".
-  grant_on_account "$builder" roles/iam.serviceAccountUser "$deployer"
-  # The upload: "storage.buckets.get denied". The only role for uploads that may also look whether the bucket is there.
-  grant_on_bucket "$build_bucket" roles/storage.legacyBucketWriter "$deployer"
-  # The log in the workflow: "storage.objects.get denied". Until there is one, who may list is told so, and waits.
-  grant_on_bucket "$build_log_bucket" roles/storage.objectViewer "$deployer"
-}
-
-grant_builder() {
-  explain 'Grant: the build may read its sources, write its log and push its image'
-  # The build's first step: "storage.objects.get denied".
-  grant_on_bucket "$build_bucket" roles/storage.objectViewer "$builder"
-  # The build's log: "storage.objects.create denied".
-  grant_on_bucket "$build_log_bucket" roles/storage.objectUser "$builder"
-  # The build's last step: "artifactregistry.repositories.uploadArtifacts denied".
-  grant_on_repository roles/artifactregistry.writer "$builder"
+make_grants() {
+  explain 'Grants: what deploy/grants.txt lists, each on the one thing that it is for'
+  local when who role on without
+  while read -r -u 3 when who role on without; do
+    case $when in
+      always) ;;
+      --private) [[ -n $private ]] || continue ;;
+      --cloud-sql) [[ -n $cloud_sql ]] || continue ;;
+      --with-cloud-build) [[ -n $with_cloud_build ]] || continue ;;
+      '' | '#') continue ;;
+      *) fail "deploy/grants.txt has a grant for $when, which is no option." ;;
+    esac
+    said "the $who: ${role#roles/} on the $on, for ${without%%:*}"
+    grant "$who" "$role" "$on"
+  done 3<"$(dirname "$0")/grants.txt"
 }
 
 # ── Steps: what only the operator knows, and what the workflow must know ─────────────────────────────────────────────
@@ -436,29 +356,24 @@ make_bucket() { # make_bucket NAME
   fi
 }
 
-grant_on_project() { # grant_on_project ROLE EMAIL CONDITION
-  change gcloud projects add-iam-policy-binding "$project" --role="$1" --member="serviceAccount:$2" --condition="$3"
-}
-
-grant_on_account() { # grant_on_account ACCOUNT ROLE EMAIL
-  change gcloud iam service-accounts add-iam-policy-binding "$1" --project="$project" --role="$2" --member="serviceAccount:$3"
-}
-
-grant_on_repository() { # grant_on_repository ROLE EMAIL
-  change gcloud artifacts repositories add-iam-policy-binding "$repository" --location="$region" --project="$project" \
-    --role="$1" --member="serviceAccount:$2"
-}
-
-grant_on_run() { # grant_on_run services|jobs NAME ROLE EMAIL
-  change gcloud run "$1" add-iam-policy-binding "$2" --region="$region" --project="$project" --role="$3" --member="serviceAccount:$4"
-}
-
-grant_on_secret() { # grant_on_secret SECRET ROLE EMAIL
-  change gcloud secrets add-iam-policy-binding "$1" --project="$project" --role="$2" --member="serviceAccount:$3"
-}
-
-grant_on_bucket() { # grant_on_bucket BUCKET ROLE EMAIL
-  change gcloud storage buckets add-iam-policy-binding "gs://$1" --role="$2" --member="serviceAccount:$3"
+grant() { # grant WHO ROLE ON, which are names of cloud.sh
+  local member=serviceAccount:${!1} binding only
+  [[ $1 != workflow ]] || member=$workflow
+  binding=(--role="$2" --member="$member")
+  case $3 in
+    project) change gcloud projects add-iam-policy-binding "$project" "${binding[@]}" --condition=None ;;
+    cloud_sql)
+      only="expression=resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/$project/instances/$cloud_sql',title=$cloud_sql"
+      change gcloud projects add-iam-policy-binding "$project" "${binding[@]}" --condition="$only"
+      ;;
+    deployer | runtime | migrator | builder) change gcloud iam service-accounts add-iam-policy-binding "${!3}" --project="$project" "${binding[@]}" ;;
+    repository) change gcloud artifacts repositories add-iam-policy-binding "$repository" --location="$region" --project="$project" "${binding[@]}" ;;
+    service) change gcloud run services add-iam-policy-binding "$service" --region="$region" --project="$project" "${binding[@]}" ;;
+    job) change gcloud run jobs add-iam-policy-binding "$job" --region="$region" --project="$project" "${binding[@]}" ;;
+    *_secret) change gcloud secrets add-iam-policy-binding "${!3}" --project="$project" "${binding[@]}" ;;
+    *_bucket) change gcloud storage buckets add-iam-policy-binding "gs://${!3}" "${binding[@]}" ;;
+    *) fail "deploy/grants.txt has a grant on $3, which is nothing that is made here." ;;
+  esac
 }
 
 # url_for SECRET FILE PURPOSE: what is to go into the secret is in $url, which is empty if nothing is.
@@ -499,16 +414,14 @@ check_options
 check_gcloud
 check_billing
 find_repository_ids
+# Whoever GitHub vouches for as a run of this repository.
+workflow=principalSet://iam.googleapis.com/projects/$project_number/locations/global/workloadIdentityPools/$pool/attribute.repository_id/$repo_id
 [[ -z $cloud_sql ]] || check_cloud_sql
 check_access
 
 steps=(enable_apis make_repository set_cleanup_policy make_accounts make_pool make_provider make_secrets make_service make_job)
 [[ -z $with_cloud_build ]] || steps+=(make_build)
-steps+=(grant_sign_in grant_registry grant_run grant_act_as grant_versions grant_secrets grant_logs)
-[[ -z $private ]] || steps+=(grant_invoker)
-[[ -z $cloud_sql ]] || steps+=(grant_cloud_sql)
-[[ -z $with_cloud_build ]] || steps+=(grant_builds grant_builder)
-steps+=(fill_secrets publish_variables)
+steps+=(make_grants fill_secrets publish_variables)
 
 echo "Prepares $project ($region) for $service, deployed from $repo to $environment."
 # From here on, what is asked for may have been made a moment ago.

@@ -101,26 +101,28 @@ remove_buckets() {
   done
 }
 
-# A grant on the project outlives its account, and would show as one of "deleted:serviceAccount:…".
 remove_accounts() {
-  remove_account "$deployer" roles/run.viewer roles/logging.viewer roles/cloudbuild.builds.editor roles/serviceusage.serviceUsageConsumer
-  remove_account "$runtime" roles/cloudsql.client
-  remove_account "$migrator" roles/cloudsql.client
-  remove_account "$builder"
-}
-
-remove_account() { # remove_account EMAIL ROLE-ON-THE-PROJECT...
-  local account=$1 role
-  shift
-  exists gcloud iam service-accounts describe "$account" --project="$project" || return 0
-  for role in "$@"; do
-    if exists gcloud projects get-iam-policy "$project" --flatten='bindings[].members' \
-      --filter="bindings.role=$role AND bindings.members=serviceAccount:$account" --format='value(bindings.role)' && [[ -n $output ]]; then
-      change gcloud projects remove-iam-policy-binding "$project" --role="$role" --member="serviceAccount:$account" --all
+  local name
+  for name in deployer runtime migrator builder; do
+    if exists gcloud iam service-accounts describe "${!name}" --project="$project"; then
+      remove_project_grants "$name"
+      change gcloud iam service-accounts delete "${!name}" --project="$project"
+      said "account ${!name%@*}"
     fi
   done
-  change gcloud iam service-accounts delete "$account" --project="$project"
-  said "account ${account%@*}"
+}
+
+# They outlive the account, and would show as those of "deleted:serviceAccount:…".
+remove_project_grants() { # remove_project_grants WHO
+  local who role on
+  while read -r -u 3 _ who role on _; do
+    [[ $who == "$1" ]] || continue
+    case $on in project | cloud_sql) ;; *) continue ;; esac
+    if exists gcloud projects get-iam-policy "$project" --flatten='bindings[].members' \
+      --filter="bindings.role=$role AND bindings.members=serviceAccount:${!who}" --format='value(bindings.role)' && [[ -n $output ]]; then
+      change gcloud projects remove-iam-policy-binding "$project" --role="$role" --member="serviceAccount:${!who}" --all
+    fi
+  done 3<"$(dirname "$0")/grants.txt"
 }
 
 [[ -n $project && -n $region && -n $service$repo ]] || fail '--project, --region and --service (or --repo) are needed. --help lists all options.'

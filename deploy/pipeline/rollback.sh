@@ -9,21 +9,32 @@ describe_revision() { # describe_revision NAME: what Cloud Run says of it is in 
     fail "The revision $1 cannot be read. These are there: gcloud run revisions list --service=$GCP_SERVICE --region=$GCP_REGION --project=$GCP_PROJECT_ID. $(reason)"
 }
 
+label() { # label NAME: of the revision that was described last
+  jq --raw-output --arg name "$1" '.metadata.labels[$name] // ""' <<<"$output"
+}
+
 describe_service
 service=$output
-serving=$(shares | head -n 1)
-previous=${serving% *}
+with_traffic=$(shares | cut -d ' ' -f 1)
+previous=${with_traffic%%$'\n'*}
 
 if [[ -z $REVISION ]]; then
-  describe_revision "$previous"
-  REVISION=$(jq --raw-output '.metadata.labels["previous-revision"] // ""' <<<"$output")
-  [[ -n $REVISION ]] || fail "$previous does not say which revision served before it. Run this again with the name of one."
+  # While a canary runs, it is the candidate that goes, whatever its share: the one that has another of them before it.
+  for name in $with_traffic; do
+    describe_revision "$name"
+    before=$(label previous-revision)
+    if [[ $with_traffic == "$name" || $'\n'$with_traffic$'\n' == *$'\n'$before$'\n'* ]]; then
+      previous=$name
+      REVISION=$before
+    fi
+  done
+  [[ -n $REVISION ]] || fail "It is not known which revision served before $previous. Run this again with the name of one."
 fi
-[[ $serving != "$REVISION 100" ]] || fail "$REVISION has all of the traffic already."
+[[ $with_traffic != "$REVISION" ]] || fail "$REVISION has all of the traffic already."
 
 describe_revision "$REVISION"
-[[ $(jq --raw-output '.metadata.labels["serving.knative.dev/service"]' <<<"$output") == "$GCP_SERVICE" ]] || fail "$REVISION is not a revision of $GCP_SERVICE."
-commit=$(jq --raw-output '.metadata.labels["commit-sha"] // ""' <<<"$output")
+[[ $(label serving.knative.dev/service) == "$GCP_SERVICE" ]] || fail "$REVISION is not a revision of $GCP_SERVICE."
+commit=$(label commit-sha)
 
 send_traffic "$REVISION 100"
 output revision "$REVISION"

@@ -41,20 +41,26 @@ export const parseJob = (text: string) => parse(text) as run_v1.Schema$Job;
 
 const TYPES = 'node_modules/@googleapis/run/build/v1.d.ts';
 
+const COMPILER = { module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true, types: ['node'] };
+const files = ts.createCompilerHost(COMPILER);
+/** The libraries are large, and the same for each manifest. */
+const libraries = new Map<string, ts.SourceFile | undefined>();
+
 /** What the API's types have against a manifest: fields that there are not, values of the wrong type. */
 export function typeErrors(type: 'Service' | 'Job', text: string): string[] {
   const file = resolve('manifest.ts');
   const source = `import type { run_v1 } from '@googleapis/run';
     export const manifest: run_v1.Schema$${type} = ${JSON.stringify(parse(text))};`;
-  const options = { module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true, types: ['node'] };
-  const files = ts.createCompilerHost(options);
   const host: ts.CompilerHost = {
     ...files,
     fileExists: (name) => name === file || files.fileExists(name),
-    getSourceFile: (name, ...rest) =>
-      name === file ? ts.createSourceFile(name, source, ts.ScriptTarget.ESNext) : files.getSourceFile(name, ...rest),
+    getSourceFile: (name, ...rest) => {
+      if (name === file) return ts.createSourceFile(name, source, ts.ScriptTarget.ESNext);
+      if (!libraries.has(name)) libraries.set(name, files.getSourceFile(name, ...rest));
+      return libraries.get(name);
+    },
   };
-  const program = ts.createProgram([file], options, host);
+  const program = ts.createProgram([file], COMPILER, host);
   return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
