@@ -13,7 +13,22 @@ import { runWorkflow } from './runner.mjs';
 
 /** Of GitHub's own runner, what the steps use. */
 const TOOLS = [
-  ...['basename', 'cat', 'date', 'dirname', 'envsubst', 'grep', 'head', 'jq', 'mktemp', 'paste', 'rm', 'sed', 'sort'],
+  ...[
+    'basename',
+    'cat',
+    'cut',
+    'date',
+    'dirname',
+    'envsubst',
+    'grep',
+    'head',
+    'jq',
+    'mktemp',
+    'paste',
+    'rm',
+    'sed',
+    'sort',
+  ],
   ...['tac', 'tail', 'tee', 'tr', 'wc'],
 ];
 /** Nothing here has to be waited for. */
