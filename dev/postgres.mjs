@@ -80,6 +80,13 @@ export async function startPostgres(directory, { durable = true } = {}) {
   };
 }
 
+/** The URL of the database of a directory's server, if one seems to run. It is not marked as in use. */
+export function runningUrl(directory) {
+  if (!fs.existsSync(directory)) return undefined;
+  const cluster = join(fs.realpathSync(directory), 'cluster');
+  return readPidFile(cluster)?.directory === join(cluster, 'data') ? urlOf(cluster, 'app') : undefined;
+}
+
 /** A connection that marks the server as in use, or undefined when none answers for this directory. */
 async function connect(cluster) {
   const server = readPidFile(cluster);

@@ -1,3 +1,5 @@
+import { stripVTControlCharacters } from 'node:util';
+
 /**
  * What goes wrong on the way to Cloud Run: the message, what it means, and what to do. One place for `npm run doctor --
  * --explain`, for the summary of a run that failed, and for the table in DEPLOYMENT.md, which a test holds to this one.
@@ -10,24 +12,47 @@
  */
 
 const BOOTSTRAP_AGAIN = 'Run deploy/bootstrap.sh again: it makes what is missing';
+const WITH_CLOUD_BUILD = 'Run deploy/bootstrap.sh again, with --with-cloud-build';
 
 /** The more special before the more general: a line is explained by the first that fits. @type {Trouble[]} */
 export const TROUBLES = [
+  // ── The project
+  {
+    message: 'API […] has not been used in project … before or it is disabled',
+    pattern: /has not been used in project .* before or it is disabled|SERVICE_DISABLED|API \[\S+\] (is )?not enabled/,
+    cause: 'An API is off. A person would be asked whether to enable it, a workflow just fails (lesson 1).',
+    fix: BOOTSTRAP_AGAIN,
+  },
+  {
+    message: 'billing account … is disabled / requires billing',
+    pattern:
+      /billing account .*(disabled|absent|not found)|has no billing account|requires billing|[Bb]illing must be enabled/,
+    cause: 'The project has no billing account, or a closed one.',
+    fix: 'gcloud billing projects link PROJECT --billing-account=ID',
+  },
+  {
+    message: 'Repository variables are missing',
+    pattern: /Repository variables are missing/,
+    cause: 'GitHub does not know where to deploy to.',
+    fix: 'deploy/bootstrap.sh prints the variables, and sets them with --set-vars',
+  },
+
   // ── The sign-in
   {
     message: 'did not inject $ACTIONS_ID_TOKEN_REQUEST_TOKEN',
-    pattern: /did not inject \$ACTIONS_ID_TOKEN_REQUEST_TOKEN|Unable to get ACTIONS_ID_TOKEN_REQUEST_URL/,
+    pattern:
+      /did not inject \$ACTIONS_ID_TOKEN_REQUEST|\$?ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL) is not set|Unable to get ACTIONS_ID_TOKEN_REQUEST/,
     cause: 'The job has no permission to ask GitHub who it is.',
     fix: 'Give the job `permissions: id-token: write`. A run from a fork never has it',
   },
   {
-    message: 'size of mapped attribute google.subject exceeds the 127 bytes limit',
+    message: 'The size of mapped attribute google.subject exceeds the 127 bytes limit',
     pattern: /mapped attribute .*exceeds the 127 bytes/,
     cause: 'The provider maps the whole of GitHub’s subject, which has grown with the numbers in it.',
-    fix: `${BOOTSTRAP_AGAIN}, with a shorter subject`,
+    fix: 'Give it the --attribute-mapping of deploy/bootstrap.sh, by gcloud iam workload-identity-pools providers update-oidc',
   },
   {
-    message: 'rejected by the attribute condition',
+    message: 'The given credential is rejected by the attribute condition',
     pattern: /rejected by the attribute condition|unauthorized_client/,
     cause:
       'Not the repository, branch, event or workflow file that the provider trusts. Google heeds upper and lower case.',
@@ -35,23 +60,28 @@ export const TROUBLES = [
   },
   {
     message: 'Invalid value for "audience"',
-    pattern:
-      /Invalid value for \\?"audience\\?"|invalid_target|target service indicated by the .*audience.* parameters is invalid/,
-    cause:
-      'There is no such provider: GCP_WIF_PROVIDER has another project’s number, the project’s id in its place, or a typing error.',
+    pattern: /Invalid value for \\*"audience\\*"/,
+    cause: 'GCP_WIF_PROVIDER is not the whole name of a provider, projects/NUMBER/…/providers/NAME.',
     fix: 'Set GCP_WIF_PROVIDER to what deploy/bootstrap.sh prints',
   },
   {
-    message: "Permission 'iam.serviceAccounts.getAccessToken' denied",
-    pattern:
-      /iam\.serviceAccounts\.(getAccessToken|getOpenIdToken)\b.*denied|denied.*iam\.serviceAccounts\.(getAccessToken|getOpenIdToken)/i,
+    message: 'The target service indicated by the "audience" parameters is invalid',
+    pattern: /invalid_target|target service indicated by the \W*audience\W* parameters is invalid/,
     cause:
-      'The workflow may not act as the deployer: roles/iam.workloadIdentityUser is missing on it, or younger than five minutes.',
+      'There is no such provider: GCP_WIF_PROVIDER has another number or a typing error, or the provider or its pool was deleted or switched off.',
+    fix: `Compare GCP_WIF_PROVIDER with what deploy/bootstrap.sh prints. ${BOOTSTRAP_AGAIN}, and revives what was deleted`,
+  },
+  {
+    message: "Permission 'iam.serviceAccounts.getAccessToken' denied on resource",
+    pattern:
+      /iam\.serviceAccounts\.(getAccessToken|getOpenIdToken)\b|generate Google Cloud (OAuth 2\.0 )?[Aa]ccess [Tt]oken.*The caller does not have permission/,
+    cause:
+      'The workflow may not act as the deployer: roles/iam.workloadIdentityUser is missing on it, GCP_DEPLOYER is another account, or the grant is younger than five minutes.',
     fix: `${BOOTSTRAP_AGAIN}. Then wait five minutes`,
   },
   {
     message: 'Failed to generate Google Cloud federated token',
-    pattern: /federated token/,
+    pattern: /generate Google Cloud federated token/,
     cause: 'Google does not believe what GitHub says of this run: the provider, its condition or its issuer.',
     fix: `${BOOTSTRAP_AGAIN}; compare GCP_WIF_PROVIDER with what it prints`,
   },
@@ -62,69 +92,82 @@ export const TROUBLES = [
     fix: 'Let google-github-actions/auth make it, with token_format: id_token, as deploy.yml does',
   },
 
-  // ── The project
-  {
-    message: 'API […] has not been used in project … before or it is disabled',
-    pattern: /has not been used in project|SERVICE_DISABLED|API .* is not enabled/,
-    cause: 'An API is off. A person would be asked whether to enable it, a workflow just fails.',
-    fix: BOOTSTRAP_AGAIN,
-  },
-  {
-    message: 'Repository variables are missing',
-    pattern: /Repository variables are missing/,
-    cause: 'GitHub does not know where to deploy to.',
-    fix: 'deploy/bootstrap.sh prints the variables, and sets them with --set-vars',
-  },
-  {
-    message: 'billing account … is disabled / requires billing',
-    pattern: /[Bb]illing (account|must be|is disabled|to be enabled)|requires billing/,
-    cause: 'The project has no billing account, or a closed one.',
-    fix: 'gcloud billing projects link PROJECT --billing-account=ID',
-  },
-
   // ── The build
   {
     message: 'the --mount option requires BuildKit',
-    pattern: /requires BuildKit|unknown flag: (mount|link|chmod)|Unknown flag: mount/i,
+    pattern: /requires BuildKit|unknown flag: (mount|link|chmod)/i,
     cause: 'Cloud Build’s Docker has no BuildKit (lesson 3).',
-    fix: 'Take the option out of docker/Dockerfile; npm test names it',
+    fix: 'Take the option out of docker/Dockerfile; npm run doctor names it',
   },
   {
     message: 'The user is forbidden from accessing the bucket',
-    pattern: /forbidden from accessing the bucket/,
+    pattern: /forbidden from accessing the bucket|serviceusage\.services\.use|required permission to use project/,
     cause: 'The deployer has no roles/serviceusage.serviceUsageConsumer, or may not write to the bucket of sources.',
-    fix: 'Run deploy/bootstrap.sh again, with --with-cloud-build',
+    fix: WITH_CLOUD_BUILD,
   },
   {
     message: 'This tool can only stream logs if you are Viewer/Owner of the project',
-    pattern: /can only stream logs if you are Viewer|storage\.objects\.get.*(logs|cloudbuild)/,
-    cause: 'The build’s log is not where the deployer may read it: Google’s own bucket is closed to it (lesson 6).',
-    fix: 'Build with --gcs-log-dir, as deploy/pipeline/build.sh does; run deploy/bootstrap.sh --with-cloud-build again',
+    pattern:
+      /can only stream logs if you are Viewer|default logs bucket|storage\.objects\.get access to .*cloudbuild-logs/,
+    cause: 'The build’s log is in Google’s own bucket, which is closed to the deployer (lesson 6).',
+    fix: `Build with --gcs-log-dir, as deploy/pipeline/build.sh does. ${WITH_CLOUD_BUILD}`,
   },
   {
-    message: 'Unauthenticated request … uploadArtifacts',
-    pattern: /Unauthenticated request.*(upload|download)Artifacts|no basic auth credentials/,
+    message: 'does not have storage.objects.get access',
+    pattern: /does not have storage\.\w+\.\w+ access|'storage\.\w+\.\w+' denied/,
+    cause: 'The account that is named may not use a bucket of Cloud Build: the one of sources, or the one of logs.',
+    fix: WITH_CLOUD_BUILD,
+  },
+  {
+    message: 'caller does not have permission to act as service account',
+    pattern: /does not have permission to act as service account/,
+    cause: 'The deployer has no roles/iam.serviceAccountUser on the account that builds run as.',
+    fix: WITH_CLOUD_BUILD,
+  },
+  {
+    message: '(gcloud.builds.submit) PERMISSION_DENIED: The caller does not have permission',
+    pattern: /gcloud\.builds\.submit\) .*The caller does not have permission|cloudbuild\.builds\.create/,
+    cause: 'The deployer has no roles/cloudbuild.builds.editor.',
+    fix: WITH_CLOUD_BUILD,
+  },
+  {
+    message: 'Unauthenticated request. Unauthenticated requests do not have permission "…uploadArtifacts"',
+    pattern: /Unauthenticated request|no basic auth credentials|failed to fetch anonymous token/,
     cause: 'Docker is not signed in to this registry.',
     fix: 'gcloud auth configure-docker REGION-docker.pkg.dev, with the very host of the image',
   },
   {
     message: "Permission 'artifactregistry.repositories.uploadArtifacts' denied (or it may not exist)",
-    pattern: /uploadArtifacts/,
+    pattern: /artifactregistry\.repositories\.uploadArtifacts/,
     cause:
-      'The registry is not there, is in another region, or the deployer (with Cloud Build, the build) may not write to it.',
+      'The registry is not there or in another region, the deployer (with Cloud Build, the build) may not write to it, or Docker is signed in to another host.',
     fix: `Compare GCP_REGION and GCP_ARTIFACT_REPOSITORY with what deploy/bootstrap.sh prints. ${BOOTSTRAP_AGAIN}`,
   },
   {
-    message: "Permission 'artifactregistry.repositories.downloadArtifacts' denied",
-    pattern: /artifactregistry\.\S*(downloadArtifacts|repositories\.get|tags\.(list|get|create|update))/,
-    cause: 'The deployer may not read the registry, or it is not there.',
+    message: "Permission 'artifactregistry.repositories.get' or '…downloadArtifacts' denied",
+    pattern:
+      /artifactregistry\.(repositories\.(get|downloadArtifacts)|tags\.\w+|versions\.\w+)\b|Permission denied while accessing Artifact Registry|User does not have access to image/,
+    cause: 'The deployer may not read the registry, of which Cloud Run, too, asks whoever deploys; or it is not there.',
     fix: BOOTSTRAP_AGAIN,
   },
   {
+    message: 'Google Cloud Run Service Agent … must have permission to read the image',
+    pattern: /must have permission to read the image/,
+    cause:
+      'Cloud Run’s own account cannot read the image: the registry is of another project, or the image is not there.',
+    fix: 'Let GCP_ARTIFACT_REPOSITORY be a registry of the service’s project, as deploy/bootstrap.sh makes it',
+  },
+  {
     message: 'Repository "…" not found',
-    pattern: /Repository ["\\]+\S+ not found|name unknown: Repository|repositories\/\S+ (was )?not found/,
+    pattern: /Repository ["'\\]+[^"'\\]+["'\\]+ not found|name unknown: Repository|repositories\/\S+ (was )?not found/,
     cause: 'The registry is not there, or in another region (lesson 1).',
     fix: `Compare GCP_REGION and GCP_ARTIFACT_REPOSITORY with what deploy/bootstrap.sh prints. ${BOOTSTRAP_AGAIN}`,
+  },
+  {
+    message: 'Image … not found',
+    pattern: /Image '[^']+' not found|manifest unknown|MANIFEST_UNKNOWN/,
+    cause: 'The registry has no such image: it was never pushed, or the clean-up has taken it.',
+    fix: 'Start Deploy anew, which builds it',
   },
   {
     message: 'No credentials found for registry',
@@ -133,16 +176,10 @@ export const TROUBLES = [
     fix: 'Leave push-to-registry out, as deploy.yml does: the attestation stays with GitHub',
   },
   {
-    message: 'The build handed on no digest',
-    pattern: /handed on no digest|since it may contain secret/,
+    message: "Skip output '…' since it may contain secret",
+    pattern: /since it may contain secret|handed on no digest/,
     cause: 'GitHub drops a job’s output that contains the text of a secret.',
     fix: 'Make repository variables of what is no secret, such as the project’s id, and delete the secret',
-  },
-  {
-    message: 'exec format error',
-    pattern: /exec format error/,
-    cause: 'The image is for another processor than Cloud Run’s, such as one built on a Mac.',
-    fix: 'Build it with the workflow, or with --platform=linux/amd64',
   },
 
   // ── Cloud Run
@@ -153,10 +190,10 @@ export const TROUBLES = [
     fix: `${BOOTSTRAP_AGAIN}. roles/run.serviceAgent, a common advice, is not it`,
   },
   {
-    message: "Permission 'run.services.get' denied",
-    pattern:
-      /run\.(services|jobs|revisions|executions)\.\w+.*denied|denied.*run\.(services|jobs|revisions|executions)\.\w+/i,
-    cause: 'Another project or region than at bootstrap, or the deployer has no roles/run.developer there.',
+    message: "Permission 'run.services.get' denied on resource (or resource may not exist)",
+    pattern: /Permission '?run\.\w+\.\w+'? denied/,
+    cause:
+      'Another project, region or name than at bootstrap, or the deployer has no roles/run.developer on it: the second key.',
     fix: `Compare GCP_PROJECT_ID, GCP_REGION and GCP_SERVICE with what deploy/bootstrap.sh prints. ${BOOTSTRAP_AGAIN}`,
   },
   {
@@ -168,13 +205,32 @@ export const TROUBLES = [
   },
   {
     message: 'The secret … has no enabled version',
-    pattern: /has no enabled version|Secret Version \[.*\] not found|secret .* was not found/i,
-    cause: 'Nobody has filled the secret yet, or its last version was disabled.',
+    pattern:
+      /has no enabled version|Secret Version \[.*\] not found|[Ss]ecret \S+ was not found|is in (DISABLED|DESTROYED) state/,
+    cause: 'Nobody has filled the secret yet, or the version was disabled.',
     fix: 'gcloud secrets versions add SECRET --project=PROJECT --data-file=FILE, where the file has the URL without a line break',
   },
   {
+    message: 'logging.logEntries.list denied',
+    pattern: /logging\.logEntries\.list/,
+    cause: 'The deployer has no roles/logging.viewer, so a canary has no verdict and a failure no log.',
+    fix: BOOTSTRAP_AGAIN,
+  },
+  {
+    message: 'exec format error',
+    pattern: /exec format error/,
+    cause: 'The image is for another processor than Cloud Run’s, such as one built on a Mac.',
+    fix: 'Build it with the workflow, or with --platform=linux/amd64',
+  },
+  {
+    message: '"node": executable file not found in $PATH',
+    pattern: /exec: "?node"?: (executable file )?not found|"node": executable file not found/,
+    cause: 'The image has no node on its path: Node is its entrypoint already.',
+    fix: 'Give arguments alone, such as args: [dist/migrate.js], and no command',
+  },
+  {
     message: 'failed to start and listen on the port defined provided by the PORT=8080',
-    pattern: /failed to start and listen on the port/,
+    pattern: /[Ff]ailed to start and (then )?listen on the port|STARTUP TCP probe failed|Container called exit\(/,
     cause: 'The container ended before it listened, or listens elsewhere (lesson 4). Its log, above, says why.',
     fix: 'Read the log for "The environment is not usable"; npm run container:test plays the same start',
   },
@@ -193,21 +249,39 @@ export const TROUBLES = [
   },
   {
     message: 'pending: run the migrations of this build',
-    pattern: /pending: run the migrations/,
+    pattern: /pending: run the migrations|relation "\w+" does not exist/,
     cause: 'The database lacks migrations of this image.',
     fix: 'Deploy by the workflow, which runs them first',
   },
   {
-    message: 'STARTUP HTTP probe failed',
-    pattern: /(STARTUP|LIVENESS) (HTTP|TCP) probe failed|probe failed .* times/i,
+    message: 'failed the configured startup probe checks / STARTUP HTTP probe failed',
+    pattern: /failed the configured startup probe checks|STARTUP HTTP probe failed/,
     cause: 'The container listens, but was never ready within the window of its probe.',
     fix: 'The last lines of its log say what it waited for. DEPLOYMENT.md, "Time to connect"',
   },
   {
-    message: 'Memory limit of 512 MiB exceeded',
-    pattern: /Memory limit of .* exceeded/,
-    cause: 'The instance was killed, with all its requests.',
+    message: 'LIVENESS HTTP probe failed',
+    pattern: /LIVENESS HTTP probe failed|failed the configured liveness probe checks/,
+    cause: 'The event loop stood still for the whole window of the probe, so Cloud Run killed the instance.',
+    fix: 'Look in the log for what ran just before: long synchronous work belongs into a job, or in smaller pieces',
+  },
+  {
+    message: 'READINESS HTTP probe failed',
+    pattern: /READINESS HTTP probe failed|failed the configured readiness probe checks/,
+    cause: 'The database has not answered the instance for the whole window of the probe.',
+    fix: 'Look at the database: is it there, and has it connections left? DEPLOYMENT.md, "Connections"',
+  },
+  {
+    message: 'Memory limit of 512 MiB exceeded / JavaScript heap out of memory',
+    pattern: /Memory limit of .* exceeded|JavaScript heap out of memory|Reached heap limit/,
+    cause: 'The instance needed more memory than it has, and ended with all its requests.',
     fix: 'Raise memory in deploy/service.yaml, and --max-old-space-size with it',
+  },
+  {
+    message: 'The request was aborted because there was no available instance',
+    pattern: /no available instance/,
+    cause: 'All instances that maxScale allows were busy, or none started in time.',
+    fix: 'Raise maxScale in deploy/service.yaml, as far as DEPLOYMENT.md, "Connections", allows',
   },
   {
     message: 'Failed to parse value(s) in protobuf [Service]',
@@ -243,13 +317,25 @@ export const TROUBLES = [
   // ── The database
   {
     message: 'password authentication failed for user',
-    pattern: /password authentication failed/,
-    cause: 'The URL in the secret has another password than the role.',
+    pattern: /password authentication failed|is not permitted to log in/,
+    cause: 'The URL in the secret has another password than the role, or the role has none yet.',
     fix: 'Set the password again (\\password in psql), add the URL as a new version of the secret, deploy',
   },
   {
+    message: 'database "…" does not exist',
+    pattern: /database "[^"]+" does not exist/,
+    cause: 'The URL in the secret names a database that the server does not have.',
+    fix: 'Correct the URL, or make it: gcloud sql databases create NAME --instance=INSTANCE',
+  },
+  {
+    message: 'no pg_hba.conf entry for host … no encryption',
+    pattern: /no pg_hba\.conf entry/,
+    cause: 'The database takes connections with TLS alone, or none from there.',
+    fix: 'Add ?sslmode=require to the URL in the secret; on Cloud SQL use its socket, which needs none',
+  },
+  {
     message: 'remaining connection slots are reserved / too many clients already',
-    pattern: /remaining connection slots are reserved|too many clients already/,
+    pattern: /remaining connection slots are reserved|too many clients already|too many connections for/,
     cause: 'All instances together want more connections than the database allows.',
     fix: 'DEPLOYMENT.md, "Connections": lower maxScale or DATABASE_POOL_MAX, or raise max_connections',
   },
@@ -260,12 +346,19 @@ export const TROUBLES = [
     fix: 'Run deploy/database-roles.sql again as the owner; the migrator’s URL goes into …-migrator-database-url',
   },
   {
-    message: 'cloudsql.instances.get / Cloud SQL connection failed',
+    message: 'cloudsql.instances.get / The client is not authorized to make this request',
     pattern:
-      /cloudsql\.instances\.(get|connect)|Cloud SQL (connection|Admin API)|connect (ENOENT|ECONNREFUSED) \/cloudsql/i,
+      /cloudsql\.instances\.(get|connect)|client is not authorized to make this request|Cloud ?SQL connection failed|connect (ENOENT|ECONNREFUSED) \/cloudsql/i,
     cause:
       'No roles/cloudsql.client on the instance, the API sqladmin is off, or GCP_CLOUD_SQL_INSTANCE is not PROJECT:REGION:INSTANCE.',
     fix: 'Run deploy/bootstrap.sh again, with --cloud-sql INSTANCE',
+  },
+  {
+    message: 'Connection terminated unexpectedly / read ECONNRESET',
+    pattern: /Connection terminated unexpectedly|read ECONNRESET/,
+    cause:
+      'The database, or the network on the way to it, closed a connection: a restart, a failover, a long idle time.',
+    fix: 'Once is nothing, since the pool opens another; if it goes on, look at the database’s own log',
   },
   {
     message: 'EAI_AGAIN / ENOTFOUND / ECONNREFUSED / timeout expired',
@@ -277,14 +370,23 @@ export const TROUBLES = [
 ];
 
 /**
- * @param {string} log any text, such as a step's output
+ * @param {string} log any text, such as a step's output, or what GitHub gives for download
  * @returns {{ line: string, trouble: Trouble }[]} each known trouble once, with the first line that shows it
  */
 export function explain(log) {
   const found = new Map();
-  for (const line of log.split(/\r?\n/)) {
+  for (const line of linesOf(log)) {
     const trouble = TROUBLES.find(({ pattern }) => pattern.test(line));
-    if (trouble && !found.has(trouble)) found.set(trouble, line.trim());
+    if (trouble && !found.has(trouble)) found.set(trouble, line);
   }
   return [...found].map(([trouble, line]) => ({ line, trouble }));
+}
+
+/** Without GitHub's times and marks and a terminal's colours; an answer in JSON over several lines is one line. */
+function linesOf(log) {
+  return stripVTControlCharacters(log)
+    .replaceAll(/^\uFEFF?(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?(?:##\[\w+\])?/gm, '')
+    .replaceAll(/\{\r?\n\s*"error": \{[^]*?\n\}/g, (answer) => answer.replaceAll(/\s*\n\s*/g, ' '))
+    .split(/\r?\n/)
+    .map((line) => line.trim());
 }

@@ -31,6 +31,6 @@ revision_link() { # revision_link NAME
   echo
   if [[ $STATUS != success ]]; then
     [[ $SIGN_IN != failure ]] || echo 'The sign-in failed. Give the log of that step to: npm run doctor -- --explain'
-    [[ ! -f $log ]] || node "$(dirname "$0")/../doctor/doctor.mjs" --explain <"$log"
+    [[ ! -f $log ]] || node "$(dirname "$0")/../doctor/doctor.mjs" --explain --markdown <"$log"
   fi
 } >>"$GITHUB_STEP_SUMMARY"

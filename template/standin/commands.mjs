@@ -54,6 +54,9 @@ export const COMMANDS = {
   'iam service-accounts create': [['iam.serviceAccounts.create', 'project', `${IAM}/projects.serviceAccounts/create`]],
   'iam service-accounts delete': [['iam.serviceAccounts.delete', 'account', `${IAM}/projects.serviceAccounts/delete`]],
   'iam service-accounts describe': [['iam.serviceAccounts.get', 'account', `${IAM}/projects.serviceAccounts/get`]],
+  'iam service-accounts keys list': [
+    ['iam.serviceAccountKeys.list', 'account', `${IAM}/projects.serviceAccounts.keys/list`],
+  ],
   'iam workload-identity-pools create': pools('workloadIdentityPools.create'),
   'iam workload-identity-pools delete': pools('workloadIdentityPools.delete'),
   'iam workload-identity-pools describe': pools('workloadIdentityPools.get'),

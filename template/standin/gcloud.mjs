@@ -30,7 +30,7 @@ export const HANDLERS = {
 
 /** Where a permission is asked, by the word in commands.mjs. A handler's `on` names what is not in the arguments. */
 const WHERE = {
-  account: ({ find, args }) => find('account', args.SERVICE_ACCOUNT),
+  account: ({ find, args }) => find('account', args.SERVICE_ACCOUNT ?? args['iam-account']),
   bucket: ({ find, args }) => find('bucket', args.BUCKET.replace(/^gs:\/\//, '').replace(/\/$/, '')),
   instance: ({ find, args }) => find('instance', args.INSTANCE),
   job: ({ find, args }) => find('job', `${args.region}/${args.JOB ?? args.job}`),

@@ -12,6 +12,10 @@ export function gh({ state }, { words }) {
       return done(`${repository.id} ${repository.ownerId}\n`);
     case 'variable list':
       if (!repository.isAdministered) return refuse('HTTP 403: Resource not accessible by integration');
+      if (rest.includes('--json')) {
+        const variables = Object.entries(repository.variables);
+        return done(JSON.stringify(variables.map(([key, value]) => ({ name: key, value }))));
+      }
       return done(
         Object.entries(repository.variables)
           .map(([key, value]) => `${key}\t${value}\n`)

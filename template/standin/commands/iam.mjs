@@ -25,7 +25,10 @@ export const iam = {
   },
   'iam service-accounts describe': {
     usage: 'SERVICE_ACCOUNT',
-    run: (context) => ({ email: context.args.SERVICE_ACCOUNT, displayName: accountOf(context).displayName }),
+    run(context) {
+      const { displayName, disabled } = accountOf(context);
+      return { email: context.args.SERVICE_ACCOUNT, displayName, disabled };
+    },
   },
   'iam service-accounts delete': {
     usage: 'SERVICE_ACCOUNT',
@@ -37,6 +40,21 @@ export const iam = {
       delete project.accounts[args.SERVICE_ACCOUNT];
       forget(state, `serviceAccount:${args.SERVICE_ACCOUNT}`);
       return '';
+    },
+  },
+  'iam service-accounts keys list': {
+    usage: '--iam-account= [--managed-by=]',
+    isList: true,
+    run({ project, args, find }) {
+      const account = project.accounts[args['iam-account']];
+      if (!account)
+        throw new Refusal(
+          `NOT_FOUND: Service account ${find('account', args['iam-account']).fullName} does not exist.`,
+        );
+      // Those that Google keeps for itself are not told apart here: there are none.
+      return (account.keys ?? []).map((id) => ({
+        name: `projects/${project.id}/serviceAccounts/${args['iam-account']}/keys/${id}`,
+      }));
     },
   },
 

@@ -1,0 +1,684 @@
+// `npm run doctor -- --cloud` against the stand-in: a project that deploy/bootstrap.sh has made and the steps of the Deploy
+// workflow have deployed to, and then one thing after the other that is not as it should be.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { readGrants } from '../../deploy/doctor/grants.mjs';
+import { startCloud } from '../standin/cloud.mjs';
+import { addProject } from '../standin/state.mjs';
+import { fillBin, runScript } from '../standin/workbench.mjs';
+
+/** What the scripts of deploy/ may use beside the stand-in. */
+const TOOLS = [
+  ...['basename', 'cat', 'cut', 'date', 'dirname', 'env', 'envsubst', 'git', 'grep', 'head', 'jq', 'mktemp'],
+  ...['paste', 'rm', 'sed', 'sort', 'tac', 'tail', 'tee', 'tr', 'wc'],
+];
+const COMMIT = 'c0ffee0000000000000000000000000000000000';
+const REGION = 'europe-west1';
+
+const root = mkdtempSync(join(tmpdir(), 'doctor-'));
+const bin = join(root, 'bin');
+mkdirSync(bin);
+fillBin(bin, TOOLS);
+symlinkSync(process.execPath, join(bin, 'node'));
+
+let cloud;
+/** The state after bootstrap and a deployment, which every test begins with. */
+let healthy;
+let project;
+let variables;
+
+before(async () => {
+  cloud = await startCloud();
+  const { state } = cloud;
+  addProject(state, 'my-project', { number: '123', apis: ['sqladmin.googleapis.com'] });
+  state.projects['my-project'].instances.main = {
+    connectionName: `my-project:${REGION}:main`,
+    databaseVersion: 'POSTGRES_18',
+    settings: { tier: 'db-custom-1-3840' },
+  };
+  state.github['acme/orders'] = { id: '4711', ownerId: '815', isAdministered: true, variables: {} };
+  for (const role of ['runtime', 'migrator'])
+    writeFileSync(join(root, `${role}-url`), `postgresql://orders_${role}:secret@db.example/orders`);
+  await succeeds('deploy/bootstrap.sh', [
+    ...['--project', 'my-project', '--region', REGION, '--repo', 'acme/orders', '--cloud-sql', 'main', '--private'],
+    ...['--with-cloud-build', '--set-vars'],
+    ...['--database-url-file', join(root, 'runtime-url'), '--migrator-url-file', join(root, 'migrator-url')],
+  ]);
+  await deploy();
+  healthy = structuredClone(state);
+});
+after(async () => {
+  await cloud.close();
+  rmSync(root, { recursive: true });
+});
+
+beforeEach(() => {
+  cloud.state = structuredClone(healthy);
+  project = cloud.state.projects['my-project'];
+  ({ variables } = cloud.state.github['acme/orders']);
+  cloud.calls.length = 0;
+});
+afterEach(() => {
+  // It only looks, whatever it finds.
+  const changing = cloud.calls
+    .map(({ program, words }) => `${program} ${words.join(' ')}`)
+    .filter((call) => !/^gcloud .*\b(describe|list|get-iam-policy)\b|^gh (api repos|variable list)/.test(call));
+  assert.deepEqual(changing, []);
+});
+
+const run = (command, args, env = {}) =>
+  runScript(command, args, { env: { PATH: bin, HOME: root, STANDIN: cloud.url, ...env } });
+
+async function succeeds(script, args, env) {
+  const result = await run(join(bin, 'bash'), [script, ...args], env);
+  assert.equal(result.status, 0, `${script}: ${result.output}`);
+}
+
+/** The steps of the Deploy workflow, by somebody who may do everything. */
+async function deploy() {
+  const handedOn = join(root, 'handed-on');
+  const outputs = join(root, 'outputs');
+  for (const file of [handedOn, outputs]) writeFileSync(file, '');
+  const env = { GITHUB_ENV: handedOn, GITHUB_OUTPUT: outputs, GITHUB_SHA: COMMIT, RUNNER_TEMP: root };
+  Object.assign(env, { GITHUB_RUN_NUMBER: '1', GITHUB_RUN_ATTEMPT: '1', ENVIRONMENT: 'production', BUILDER: 'runner' });
+  const pairs = (file) =>
+    Object.fromEntries(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
+  const VARIABLES = JSON.stringify(cloud.state.github['acme/orders'].variables);
+  for (const step of ['settings', 'build', 'migrate', 'candidate', 'shift', 'mark']) {
+    const { digest, revision, serving } = pairs(outputs);
+    const own = { DIGEST: digest, REVISION: revision, SERVING: serving, PREVIOUS: serving, STRATEGY: 'all-at-once' };
+    await succeeds(`deploy/pipeline/${step}.sh`, [], { ...env, VARIABLES, ...pairs(handedOn), ...own });
+  }
+}
+
+/** What the doctor finds in the cloud. */
+async function examine(args = ['--repo', 'acme/orders'], env = {}) {
+  const result = await run(join(bin, 'node'), ['deploy/doctor/doctor.mjs', '--cloud', '--json', ...args], env);
+  const { checks } = JSON.parse(result.stdout || '{"checks":[]}');
+  const inCloud = checks.filter(({ id }) => id.startsWith('cloud.'));
+  return { ...result, checks: inCloud, wrong: inCloud.filter(({ status }) => status !== 'ok') };
+}
+
+const service = () => project.services[`${REGION}/orders`];
+const serving = () => service().revisions[service().statusTraffic[0].revisionName];
+const registry = () => project.repositories[`${REGION}/orders`];
+const account = (name) => `orders-${name}@my-project.iam.gserviceaccount.com`;
+const provider = () => project.pools['orders-github'].providers.github;
+const grant = (policy, role, member, condition) =>
+  policy.push({ role, members: [member], ...(condition && { condition }) });
+
+describe('a project that is as bootstrap and a deployment have left it', () => {
+  test('is healthy, by the repository variables', async () => {
+    const { checks, wrong } = await examine();
+    assert.deepEqual(wrong, []);
+    assert.ok(checks.length > 45, `${checks.length} checks`);
+  });
+
+  test('is healthy, by names on the command line, without gh', async () => {
+    cloud.state.github = undefined;
+    const { wrong } = await examine(['--project', 'my-project', '--region', REGION, '--service', 'orders']);
+    assert.deepEqual(wrong, []);
+  });
+
+  test('of another environment is found by variables of its name', async () => {
+    const others = Object.entries(variables).map(([name, value]) => [`PRE_PROD_${name}`, value]);
+    cloud.state.github['acme/orders'].variables = Object.fromEntries(others);
+    const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'pre-prod']);
+    assert.deepEqual(
+      wrong.map(({ id, detail }) => `${id}: ${detail}`),
+      ['cloud.images: the image of orders-c0ffee0-1-1 is not marked serving-pre-prod, so the clean-up may take it'],
+    );
+  });
+
+  test('can be read by people in a table, which ends with the count', async () => {
+    project.apis = project.apis.filter((api) => api !== 'sts.googleapis.com');
+    const { status, stdout } = await run(join(bin, 'node'), [
+      'deploy/doctor/doctor.mjs',
+      '--cloud',
+      '--repo',
+      'acme/orders',
+    ]);
+    assert.equal(status, 1);
+    assert.match(
+      stdout,
+      /^fail {2}cloud\.apis +off: sts\.googleapis\.com\n +→ gcloud services enable sts\.googleapis\.com --project=my-project$/m,
+    );
+    assert.match(stdout, /\n\d+ ok, \d+ warnings, 1 failures\n$/);
+  });
+});
+
+describe('each grant of deploy/grants.txt', () => {
+  const policies = () => ({
+    project: project.policy,
+    cloud_sql: project.policy,
+    deployer: project.accounts[account('deploy')].policy,
+    runtime: project.accounts[account('runtime')].policy,
+    migrator: project.accounts[account('migrate')].policy,
+    builder: project.accounts[account('build')].policy,
+    repository: registry().policy,
+    service: service().policy,
+    job: project.jobs[`${REGION}/orders-migrate`].policy,
+    runtime_secret: project.secrets['orders-database-url'].policy,
+    migrator_secret: project.secrets['orders-migrator-database-url'].policy,
+    build_bucket: project.buckets['my-project-orders-source'].policy,
+    build_log_bucket: project.buckets['my-project-orders-logs'].policy,
+  });
+  const NAMES = { deployer: 'deploy', runtime: 'runtime', migrator: 'migrate', builder: 'build' };
+
+  for (const { who, role, on, without } of readGrants()) {
+    test(`${who} ${role} on ${on}, removed alone, is named`, async () => {
+      const member = who === 'workflow' ? 'principalSet:' : `serviceAccount:${account(NAMES[who])}`;
+      const binding = policies()[on].find(
+        (each) => each.role === role && each.members.some((name) => name.startsWith(member)),
+      );
+      binding.members = binding.members.filter((name) => !name.startsWith(member));
+      const { status, wrong } = await examine();
+      assert.equal(status, 1);
+      assert.deepEqual(
+        wrong.map(({ id }) => id),
+        [`cloud.grant.${who}.${role.replace('roles/', '')}.${on}`],
+      );
+      assert.ok(wrong[0].detail.endsWith(`without it fails ${without}`), wrong[0].detail);
+      assert.match(
+        wrong[0].fix,
+        /^deploy\/bootstrap\.sh --project my-project .* --repo acme\/orders .*--with-cloud-build$/,
+      );
+    });
+  }
+});
+
+describe('what is wider', () => {
+  const deployer = `serviceAccount:${account('deploy')}`;
+  const onProject = (role) =>
+    `gcloud projects remove-iam-policy-binding my-project --member=${deployer} --role=${role} --condition=None`;
+  for (const [title, widen, id, detail, fix] of [
+    [
+      'run.admin on the project',
+      () => grant(project.policy, 'roles/run.admin', deployer),
+      'deployer',
+      'orders-deploy has roles/run.admin on the project my-project',
+      onProject('roles/run.admin'),
+    ],
+    [
+      'actAs on the project',
+      () => grant(project.policy, 'roles/iam.serviceAccountUser', deployer),
+      'deployer',
+      'orders-deploy has roles/iam.serviceAccountUser on the project my-project',
+      onProject('roles/iam.serviceAccountUser'),
+    ],
+    [
+      'storage.admin on the project',
+      () => grant(project.policy, 'roles/storage.admin', deployer),
+      'deployer',
+      'orders-deploy has roles/storage.admin on the project my-project',
+      onProject('roles/storage.admin'),
+    ],
+    [
+      'run.admin on the service',
+      () => grant(service().policy, 'roles/run.admin', deployer),
+      'deployer',
+      'orders-deploy has roles/run.admin on the service orders',
+      `gcloud run services remove-iam-policy-binding orders --region=${REGION} --project=my-project --member=${deployer} --role=roles/run.admin`,
+    ],
+    [
+      'the migrations’ secret for the service',
+      () =>
+        grant(
+          project.secrets['orders-migrator-database-url'].policy,
+          'roles/secretmanager.secretAccessor',
+          `serviceAccount:${account('runtime')}`,
+        ),
+      'runtime',
+      'orders-runtime has roles/secretmanager.secretAccessor on orders-migrator-database-url',
+      /secrets remove-iam-policy-binding orders-migrator-database-url/,
+    ],
+    [
+      'every Cloud SQL instance',
+      () => grant(project.policy, 'roles/cloudsql.client', `serviceAccount:${account('migrate')}`),
+      'migrator',
+      'orders-migrate has roles/cloudsql.client on the project my-project',
+      /--role=roles\/cloudsql\.client --condition=None$/,
+    ],
+    [
+      'another Cloud SQL instance',
+      () =>
+        grant(project.policy, 'roles/cloudsql.client', `serviceAccount:${account('migrate')}`, {
+          title: 'other',
+          expression: "resource.name == 'projects/my-project/instances/other'",
+        }),
+      'migrator',
+      'orders-migrate has roles/cloudsql.client on the project my-project',
+      /--role=roles\/cloudsql\.client --all$/,
+    ],
+    [
+      'a builder that deploys',
+      () => grant(service().policy, 'roles/run.developer', `serviceAccount:${account('build')}`),
+      'builder',
+      'orders-build has roles/run.developer on the service orders',
+      /^gcloud run services remove-iam-policy-binding/,
+    ],
+    [
+      'a secret for everybody',
+      () =>
+        grant(
+          project.secrets['orders-database-url'].policy,
+          'roles/secretmanager.secretAccessor',
+          'allAuthenticatedUsers',
+        ),
+      'everybody',
+      'everybody has roles/secretmanager.secretAccessor on orders-database-url (allAuthenticatedUsers)',
+      /--member=allAuthenticatedUsers/,
+    ],
+    [
+      'every workflow of the pool',
+      () =>
+        grant(
+          project.accounts[account('deploy')].policy,
+          'roles/iam.workloadIdentityUser',
+          'principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/orders-github/*',
+        ),
+      'workflow',
+      /^others than the workflow have roles\/iam\.workloadIdentityUser on orders-deploy \(principalSet:.*\/\*\)$/,
+      /^gcloud iam service-accounts remove-iam-policy-binding orders-deploy@/,
+    ],
+  ]) {
+    test(title, async () => {
+      widen();
+      const { status, wrong } = await examine();
+      assert.equal(status, 1);
+      assert.deepEqual(
+        wrong.map((check) => check.id),
+        [`cloud.wider.${id}`],
+      );
+      for (const [actual, expected] of [
+        [wrong[0].detail, detail],
+        [wrong[0].fix, fix],
+      ])
+        if (expected instanceof RegExp) assert.match(actual, expected);
+        else assert.equal(actual, expected);
+    });
+  }
+
+  test('a service that everybody may call is not', async () => {
+    grant(service().policy, 'roles/run.invoker', 'allUsers');
+    assert.deepEqual((await examine()).wrong, []);
+  });
+
+  test('a key file of an account is, and is named with the command that deletes it', async () => {
+    project.accounts[account('deploy')].keys = ['0123abcd'];
+    const { wrong } = await examine();
+    assert.deepEqual(
+      wrong.map(({ id, fix }) => `${id}: ${fix}`),
+      [`cloud.keys.deployer: gcloud iam service-accounts keys delete 0123abcd --iam-account=${account('deploy')}`],
+    );
+  });
+});
+
+/** Title, what is changed, the checks that then say something, as `id status`, and what the first of them says. */
+const TROUBLES = [
+  [
+    'an API that is off',
+    () => (project.apis = project.apis.filter((api) => api !== 'secretmanager.googleapis.com')),
+    ['cloud.apis fail', '*'],
+    /off: secretmanager/,
+    /^gcloud services enable secretmanager/,
+  ],
+  [
+    'no registry',
+    () => delete project.repositories[`${REGION}/orders`],
+    ['cloud.registry fail', '*'],
+    /the registry orders in europe-west1 is not there/,
+    /^deploy\/bootstrap\.sh/,
+  ],
+  [
+    'a registry in another region',
+    () => (variables.GCP_REGION = 'europe-west4'),
+    ['cloud.registry fail', '*'],
+    /orders in europe-west4 is not there/,
+    /--region europe-west4/,
+  ],
+  [
+    'a registry for something else',
+    () => (registry().format = 'npm'),
+    ['cloud.registry fail'],
+    /has no images, but NPM/,
+    /GCP_ARTIFACT_REPOSITORY/,
+  ],
+  [
+    'no clean-up',
+    () => (registry().cleanup = undefined),
+    ['cloud.cleanup fail'],
+    /"delete-old" .* is not set/,
+    /^deploy\/bootstrap\.sh/,
+  ],
+  [
+    'a clean-up that would take what serves',
+    () => delete registry().cleanup['keep-what-serves'],
+    ['cloud.cleanup fail'],
+    /"keep-what-serves"/,
+    /^deploy/,
+  ],
+  [
+    'a clean-up that keeps another number',
+    () => (registry().cleanup['keep-newest'].mostRecentVersions.keepCount = 2),
+    ['cloud.cleanup fail'],
+    /"keep-newest"/,
+    /^deploy/,
+  ],
+  [
+    'no account',
+    () => delete project.accounts[account('migrate')],
+    ['cloud.account.migrator fail', '*'],
+    /orders-migrate@.* is not there/,
+    /^deploy/,
+  ],
+  [
+    'an account that is switched off',
+    () => (project.accounts[account('runtime')].disabled = true),
+    ['cloud.account.runtime fail'],
+    /switched off/,
+    /^gcloud iam service-accounts enable/,
+  ],
+  [
+    'a pool that was deleted',
+    () => (project.pools['orders-github'].state = 'DELETED'),
+    ['cloud.pool fail'],
+    /orders-github is DELETED/,
+    /^deploy/,
+  ],
+  [
+    'a provider that trusts every branch',
+    () => (provider().attributeCondition = "assertion.repository_id=='4711'"),
+    ['cloud.provider fail'],
+    /trusts something else: assertion/,
+    /^deploy/,
+  ],
+  [
+    'a provider that trusts everybody',
+    () => delete provider().attributeCondition,
+    ['cloud.provider fail'],
+    /every run of every repository/,
+    /^deploy/,
+  ],
+  [
+    'a condition that is widened at its end',
+    () => (provider().attributeCondition += ' || true'),
+    ['cloud.provider fail'],
+    /trusts something else/,
+    /^deploy/,
+  ],
+  [
+    'another issuer',
+    () => (provider().oidc.issuerUri = 'https://example.com'),
+    ['cloud.provider fail'],
+    /believes https:\/\/example\.com/,
+    /^deploy/,
+  ],
+  [
+    'GitHub’s own subject',
+    () => (provider().attributeMapping['google.subject'] = 'assertion.sub'),
+    ['cloud.provider fail'],
+    /maps other attributes/,
+    /update-oidc github/,
+  ],
+  [
+    'a repository that was made anew',
+    () => (cloud.state.github['acme/orders'].id = '4712'),
+    ['cloud.provider fail', 'cloud.grant.workflow.iam.workloadIdentityUser.deployer fail', 'cloud.wider.workflow fail'],
+    /trusts the repository 4711 of 815, and this one is 4712 of 815/,
+    /^deploy/,
+  ],
+  [
+    'the id of the project for its number',
+    () => (variables.GCP_WIF_PROVIDER = variables.GCP_WIF_PROVIDER.replace('/123/', '/my-project/')),
+    ['cloud.provider fail'],
+    /is of the project my-project, and my-project has the number 123/,
+    /^gh variable set GCP_WIF_PROVIDER --body projects\/123\//,
+  ],
+  [
+    'a secret without a version',
+    () => (project.secrets['orders-migrator-database-url'].versions = {}),
+    ['cloud.secret.migrator fail'],
+    /has no enabled version/,
+    /^gcloud secrets versions add orders-migrator-database-url/,
+  ],
+  [
+    'a secret whose version is off',
+    () => (project.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
+    ['cloud.secret.runtime fail'],
+    /no enabled version/,
+    /^gcloud secrets versions add/,
+  ],
+  [
+    'a version that serves and is off',
+    () => (project.secrets['orders-database-url'].versions = { 1: { state: 'DISABLED' }, 2: { state: 'ENABLED' } }),
+    ['cloud.secret.runtime fail'],
+    /reads version 1 .* which is not enabled/,
+    /^gcloud secrets versions enable 1/,
+  ],
+  [
+    'divided traffic',
+    () => {
+      const [first] = service().statusTraffic;
+      const other = Object.keys(service().revisions).find((name) => name !== first.revisionName);
+      first.percent = 60;
+      service().statusTraffic.push({ revisionName: other, percent: 40 });
+    },
+    ['cloud.traffic fail'],
+    /divided: orders-c0ffee0-1-1 60 %, .* 40 %/,
+    /^gh workflow run rollback\.yml/,
+  ],
+  [
+    'traffic that follows the newest revision',
+    () => (service().traffic = [{ latestRevision: true, percent: 100 }]),
+    ['cloud.traffic warn'],
+    /not pinned/,
+    /update-traffic orders --to-revisions=orders-c0ffee0-1-1=100/,
+  ],
+  [
+    'another account than its own',
+    () => (serving().template.spec.serviceAccountName = '123-compute@developer.gserviceaccount.com'),
+    ['cloud.identity fail'],
+    /runs as 123-compute@/,
+    /^npm run deploy$/,
+  ],
+  [
+    'another window',
+    () => (serving().template.spec.containers[0].startupProbe.failureThreshold = 3),
+    ['cloud.probes warn'],
+    /startupProbe .* \/health\/startup, 3 s/,
+    /^npm run deploy$/,
+  ],
+  [
+    'no readiness probe',
+    () => delete serving().template.spec.containers[0].readinessProbe,
+    ['cloud.probes warn'],
+    /readinessProbe/,
+    /^npm run deploy$/,
+  ],
+  [
+    'a newest revision that never started',
+    () => {
+      service().revisions['orders-bad-2-1'] = {
+        ...serving(),
+        ready: false,
+        message: 'The user-provided container failed the configured startup probe checks.',
+      };
+    },
+    ['cloud.service warn'],
+    /failed the configured startup probe checks/,
+    /--explain/,
+  ],
+  [
+    'a migration that failed',
+    () => {
+      for (const execution of Object.values(project.jobs[`${REGION}/orders-migrate`].executions))
+        execution.succeeded = false;
+    },
+    ['cloud.migration fail'],
+    /orders-migrate-\S+ failed/,
+    /^gcloud run jobs logs read orders-migrate/,
+  ],
+  [
+    'migrations that never ran',
+    () => (project.jobs[`${REGION}/orders-migrate`].executions = {}),
+    ['cloud.migration warn'],
+    /never run/,
+    /^npm run deploy$/,
+  ],
+  [
+    'a small instance',
+    () => (project.instances.main.settings.tier = 'db-g1-small'),
+    ['cloud.connections fail'],
+    /main allows 50, and a rollout takes 95/,
+    /max_connections=95/,
+  ],
+  [
+    'a low max_connections',
+    () => (project.instances.main.settings.databaseFlags = [{ name: 'max_connections', value: '90' }]),
+    ['cloud.connections fail'],
+    /allows 90/,
+    /max_connections=95/,
+  ],
+  [
+    'an instance that is stopped',
+    () => (project.instances.main.state = 'STOPPED'),
+    ['cloud.connections fail'],
+    /main is STOPPED/,
+    /--activation-policy=ALWAYS/,
+  ],
+  [
+    'an image that is gone',
+    () => (registry().packages.orders.versions = {}),
+    ['cloud.images fail'],
+    /the image of orders-c0ffee0-1-1 is gone/,
+    /^npm run deploy$/,
+  ],
+  [
+    'an image that is not marked',
+    () => delete registry().packages.orders.tags['serving-production'],
+    ['cloud.images warn'],
+    /not marked serving-production/,
+    /^gcloud artifacts docker tags add/,
+  ],
+  [
+    'images that nobody cleans up',
+    () => {
+      for (let day = 1; day <= 25; day++)
+        registry().packages.orders.versions[`sha256:${day}`] = {
+          createTime: `2026-01-${String(day).padStart(2, '0')}T00:00:00Z`,
+        };
+    },
+    ['cloud.images warn'],
+    /\d+ of 26 should have been cleaned up/,
+    /^deploy\/bootstrap\.sh/,
+  ],
+  [
+    'a service that is gone',
+    () => delete project.services[`${REGION}/orders`],
+    ['cloud.service fail', '*'],
+    /the service orders is not there/,
+    /^deploy\/bootstrap\.sh/,
+  ],
+];
+
+describe('what is not there, or not as it was', () => {
+  for (const [title, change, expected, detail, fix] of TROUBLES) {
+    test(title, async () => {
+      change();
+      const { status, wrong } = await examine();
+      const found = wrong.map((check) => `${check.id} ${check.status}`);
+      // '*': what hangs on it says so, too.
+      if (expected.includes('*')) assert.ok(found.includes(expected[0]), found.join('\n'));
+      else assert.deepEqual(found, expected);
+      const first = wrong.find(({ id }) => expected[0].startsWith(`${id} `));
+      assert.match(first.detail, detail);
+      assert.match(first.fix, fix);
+      assert.equal(status, found.some((line) => line.endsWith('fail')) ? 1 : 0);
+    });
+  }
+});
+
+test('before the first deployment there are warnings, and what to do', async () => {
+  const [sample] = Object.keys(service().revisions);
+  service().statusTraffic = [{ revisionName: sample, percent: 100 }];
+  service().traffic = service().statusTraffic;
+  project.jobs[`${REGION}/orders-migrate`].executions = {};
+  const { status, wrong } = await examine();
+  assert.equal(status, 0, JSON.stringify(wrong));
+  assert.deepEqual(
+    wrong.map(({ id, fix }) => `${id}: ${fix}`),
+    ['cloud.identity: npm run deploy', 'cloud.probes: npm run deploy', 'cloud.migration: npm run deploy'],
+  );
+});
+
+describe('where the cloud cannot be seen, it says so once', () => {
+  for (const [title, change, detail, fix, args] of [
+    ['nobody is signed in', () => (cloud.state.operator = undefined), /gcloud is not signed in/, /^gcloud auth login$/],
+    [
+      'the project does not exist',
+      () => (variables.GCP_PROJECT_ID = 'other-project'),
+      /other-project cannot be read/,
+      /^gcloud projects list/,
+    ],
+    [
+      'the project has no billing',
+      () => (project.billing = false),
+      /no billing account/,
+      /^gcloud billing projects link my-project/,
+    ],
+    [
+      'the variables are not set',
+      () => (cloud.state.github['acme/orders'].variables = {}),
+      /GCP_PROJECT_ID, GCP_REGION and GCP_SERVICE are not all set/,
+      /--project ID --region REGION --service NAME/,
+    ],
+    [
+      'those of the environment are not set',
+      () => {},
+      /STAGING_GCP_PROJECT_ID/,
+      /--project ID/,
+      ['--environment', 'staging'],
+    ],
+    ['gh is not signed in', () => (cloud.state.github = undefined), /gh auth login/, /--project ID/],
+  ]) {
+    test(title, async () => {
+      change();
+      const { status, wrong, checks } = await examine(['--repo', 'acme/orders', ...(args ?? [])]);
+      assert.equal(status, 1);
+      assert.deepEqual(
+        checks.map(({ id }) => id),
+        ['cloud.project'],
+      );
+      assert.match(wrong[0].detail, detail);
+      assert.match(wrong[0].fix, fix);
+    });
+  }
+
+  test('gcloud is not installed', async () => {
+    const path = mkdtempSync(join(root, 'bin-'));
+    fillBin(path, ['git'], ['gh']);
+    const { wrong } = await examine(undefined, { PATH: path });
+    assert.deepEqual(
+      wrong.map(({ id, detail }) => `${id}: ${detail}`),
+      ['cloud.project: gcloud is not installed'],
+    );
+  });
+
+  test('to somebody who may read little, what cannot be read is a warning', async () => {
+    cloud.state.operator = 'other@example.com';
+    grant(project.policy, 'roles/run.viewer', 'user:other@example.com');
+    const { status, wrong } = await examine();
+    assert.equal(status, 0, JSON.stringify(wrong.filter(({ status: each }) => each === 'fail')));
+    assert.match(wrong.find(({ id }) => id === 'cloud.apis').detail, /cannot be read: PERMISSION_DENIED/);
+    assert.match(wrong.find(({ id }) => id === 'cloud.wider.deployer').detail, /cannot be read/);
+  });
+});
