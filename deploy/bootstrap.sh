@@ -271,7 +271,6 @@ make_grants() {
   while read -r -u 3 when who role on without; do
     case $when in
       always) ;;
-      --private) [[ -n $private ]] || continue ;;
       --cloud-sql) [[ -n $cloud_sql ]] || continue ;;
       --with-cloud-build) [[ -n $with_cloud_build ]] || continue ;;
       '' | '#') continue ;;

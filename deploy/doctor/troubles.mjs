@@ -304,8 +304,8 @@ export const TROUBLES = [
   {
     message: 'Your client does not have permission to get URL / 403',
     pattern: /does not have permission to get URL|of the candidate answered 403/,
-    cause: 'The service is private, and the deployer has no roles/run.invoker on it.',
-    fix: 'Run deploy/bootstrap.sh again, with --private',
+    cause: 'The service is private, and the deployer has no roles/run.developer on it.',
+    fix: 'Run deploy/bootstrap.sh again',
   },
   {
     message: 'of the candidate answered 404',

@@ -11,7 +11,7 @@ expect() { # expect STATUS PATH [HEADER]
 }
 
 # It takes some seconds until Google's front end knows a new tag.
-deadline=$((SECONDS + 60))
+deadline=$((SECONDS + ${TAG_SECONDS:-60}))
 until ask "$URL/health/startup" && [[ $status == 200 || $SECONDS -ge $deadline ]]; do sleep 1; done
 
 expect 200 /health/startup

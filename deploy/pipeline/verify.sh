@@ -9,7 +9,7 @@ if [[ -z $COMMIT ]]; then
   exit
 fi
 # Several in a row: front ends learn of it one after the other.
-deadline=$((SECONDS + 120)) in_a_row=0
+deadline=$((SECONDS + ${LIVE_SECONDS:-120})) in_a_row=0
 while [[ $in_a_row -lt 5 ]]; do
   ask "$URL/"
   live=$(jq --raw-output '.commit // empty' <<<"$body" 2>/dev/null) || live=''

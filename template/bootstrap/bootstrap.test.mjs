@@ -36,7 +36,6 @@ const GRANTS = [
   `projects/my-project roles/run.viewer ${account('deploy')}`,
   `projects/my-project roles/logging.viewer ${account('deploy')}`,
 ];
-const PRIVATE_GRANTS = [`run-services/orders roles/run.invoker ${account('deploy')}`];
 const SQL_GRANTS = [
   `projects/my-project roles/cloudsql.client ${account('runtime')} ${ONLY_MAIN}`,
   `projects/my-project roles/cloudsql.client ${account('migrate')} ${ONLY_MAIN}`,
@@ -247,13 +246,13 @@ describe('the first run', () => {
     );
   });
 
-  test('with --private has the service check callers, and lets the deployer call', async () => {
+  test('with --private has the service check callers, and grants nothing more', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     assert.match(
       calls().find((call) => call.startsWith('run deploy')),
       / --invoker-iam-check --no-allow-unauthenticated$/,
     );
-    assert.deepEqual(grants(), sorted([...GRANTS, ...PRIVATE_GRANTS]));
+    assert.deepEqual(grants(), sorted(GRANTS));
   });
 
   test('with --cloud-sql lets the service and its migrations at that instance alone', async () => {

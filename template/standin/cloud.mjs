@@ -18,7 +18,7 @@ export async function startCloud() {
   return cloud;
 }
 
-class Cloud {
+export class Cloud {
   state = newState();
   /** Every call: program, words, environment, folder, caller, the text of its files, and its answer. */
   calls = [];
@@ -27,11 +27,11 @@ class Cloud {
    * been made is unknown to IAM when it is first mentioned, or for ever. `warns`: gcloud says something at every call.
    */
   faults = {};
-  /** Called after each call, to have something happen meanwhile. */
-  afterCall = () => {};
+  /** Called with each call, after it, to have something happen meanwhile. */
+  listeners = new Set();
   /** Called in the place of each `sleep`, which takes no time: with the seconds. */
   meanwhile = () => {};
-  server = createServer((request, response) => this.#serve(request, response));
+  server = createServer((request, response) => void this.#serve(request, response));
   #interrupted = new Set();
 
   get url() {
@@ -91,7 +91,7 @@ class Cloud {
     const files = filesOf(call);
     const answered = program(this, { ...call, stdin: form.get('stdin') });
     this.calls.push({ program: program.name, ...call, files, ...answered });
-    this.afterCall(this.calls.at(-1));
+    for (const listener of this.listeners) listener(this.calls.at(-1));
     return answered;
   }
 }

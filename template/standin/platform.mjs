@@ -47,8 +47,18 @@ export function checkImage(state, image) {
   if (!versions?.versions[digest ?? versions.tags[tag]]) throw new Refusal(`Image '${image}' not found.`);
 }
 
-/** @returns why a container of this template does not start, or nothing if it does */
-export function start(state, project, { metadata, spec }, logTo) {
+/** @returns why a revision of this template never serves, or nothing if it does */
+export function start(state, project, template, logTo) {
+  const refused = prepare(state, project, template, logTo);
+  if (refused) return refused;
+  const { neverListens, neverReady } = behaviourOf(state, template.spec.containers[0].image);
+  if (neverListens) logTo({ severity: 'ERROR', textPayload: neverListens });
+  if (neverReady) logTo({ severity: 'ERROR', jsonPayload: { message: neverReady } });
+  return (neverListens && NOT_LISTENING) || (neverReady && PROBE_FAILED);
+}
+
+/** @returns why a container of this template has not what it needs, or nothing if it has */
+export function prepare(state, project, { metadata, spec }, logTo) {
   const [container] = spec.containers;
   for (const [index, { valueFrom }] of (container.env ?? []).entries()) {
     const refused = valueFrom && secretRefusal(state, project, spec.serviceAccountName, valueFrom.secretKeyRef, index);
@@ -71,10 +81,7 @@ export function start(state, project, { metadata, spec }, logTo) {
       return PROBE_FAILED;
     }
   }
-  const { neverListens, neverReady } = behaviourOf(state, container.image);
-  if (neverListens) logTo({ severity: 'ERROR', textPayload: neverListens });
-  if (neverReady) logTo({ severity: 'ERROR', jsonPayload: { message: neverReady } });
-  return (neverListens && NOT_LISTENING) || (neverReady && PROBE_FAILED);
+  return undefined;
 }
 
 const LOGS = 'Logs for this revision might contain more information.';
@@ -101,7 +108,7 @@ export function execute(state, project, job, name, { location, execution }) {
       labels: { 'run.googleapis.com/execution_name': execution },
       ...line,
     });
-  const reason = start(state, project, { metadata, spec: spec.template.spec }, logTo);
+  const reason = prepare(state, project, { metadata, spec: spec.template.spec }, logTo);
   const { migration } = behaviourOf(state, spec.template.spec.containers[0].image);
   if (migration) logTo({ severity: 'ERROR', jsonPayload: { message: migration } });
   return !reason && !migration;

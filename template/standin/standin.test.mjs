@@ -499,7 +499,7 @@ describe('Cloud Run', () => {
     [
       'the service',
       () => (service().policy = []),
-      /PERMISSION_DENIED: Permission 'run\.services\.get' denied on resource 'namespaces\/my-project\/services\/orders' \(or resource may not exist\)/,
+      /PERMISSION_DENIED: Permission 'run\.services\.update' denied on resource 'namespaces\/my-project\/services\/orders' \(or resource may not exist\)/,
     ],
     [
       'the account',
@@ -652,7 +652,7 @@ describe('Cloud Run', () => {
       /actAs' denied on service account orders-migrate/,
     );
     project.jobs['europe-west1/orders-migrate'].policy = [];
-    refuses(execute(), /Permission 'run\.jobs\.get' denied on resource 'namespaces\/my-project\/jobs\/orders-migrate'/);
+    refuses(execute(), /Permission 'run\.jobs\.run' denied on resource 'namespaces\/my-project\/jobs\/orders-migrate'/);
   });
 
   test('keeps secrets and logs from whoever may not list them', () => {

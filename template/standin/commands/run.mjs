@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { OTHERS } from '../commands.mjs';
 import { ask } from '../permissions.mjs';
-import { checkImage, execute, imageRepository, start } from '../platform.mjs';
+import { checkImage, execute, imageRepository, prepare, start } from '../platform.mjs';
 import { Refusal } from '../refusal.mjs';
 import { log, unique } from '../state.mjs';
 
@@ -210,7 +210,7 @@ export const run = {
         `Applying new configuration to Cloud Run job [${metadata.name}] in project [${context.project.id}] region [${context.args.region}]`,
       );
       // Secrets are looked at already here, the rest only when it runs.
-      const reason = start(context.state, context.project, { spec: task }, () => {});
+      const reason = prepare(context.state, context.project, { spec: task }, () => {});
       if (reason?.includes('secret')) throw new Refusal(`Job '${metadata.name}' is not ready. ${reason}`);
       return '';
     },

@@ -1,0 +1,504 @@
+// The Deploy and Rollback workflows, step by step as GitHub runs them, in a cloud that checks each permission. What comes
+// of it is the table in docs/pipeline-proof.md, which the last test holds to it; `npm run test:template -- --write` writes it.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { format } from 'prettier';
+import { answer } from '../standin/traffic.mjs';
+import { cleanUp, COMMITS, Project } from './proofs.mjs';
+
+const PROOF = 'docs/pipeline-proof.md';
+const [FIRST, SECOND, THIRD] = COMMITS;
+
+/** Every builder, strategy and kind of access, and each of them beside each other. */
+const MODES = [
+  { builder: 'runner', access: 'public', strategy: 'all-at-once' },
+  { builder: 'runner', access: 'private', strategy: 'canary' },
+  { builder: 'cloud-build', access: 'public', strategy: 'canary' },
+  { builder: 'cloud-build', access: 'private', strategy: 'all-at-once' },
+];
+const nameOf = ({ builder, access, strategy }) => `${builder}, ${access}, ${strategy}`;
+
+/** What the table says, in the order of the tests. */
+const table = { modes: new Map(), scenarios: new Map(), grants: new Map() };
+
+const boot = ({ builder, access }) =>
+  Project.bootstrapped([
+    ...(access === 'private' ? ['--private'] : []),
+    ...(builder === 'cloud-build' ? ['--with-cloud-build'] : []),
+  ]);
+const succeeds = (outcome) => assert.deepEqual([outcome.result, outcome.failed], ['success', []], outcome.log);
+const tagsOf = ({ state }) => state.repositories['europe-west1/orders'].packages.orders.tags;
+const changes = ({ cloud }, since) =>
+  cloud.calls
+    .slice(since)
+    .filter(
+      ({ program, words }) =>
+        program === 'gcloud' &&
+        / (create|create-oidc|deploy|enable|undelete|update-oidc) /.test(` ${words.join(' ')} `),
+    );
+
+after(cleanUp);
+
+describe('each way to deploy', { concurrency: 2 }, () => {
+  for (const mode of MODES) {
+    const { builder, strategy } = mode;
+    test(nameOf(mode), async () => {
+      const project = await boot(mode);
+      project.haveUsers();
+      succeeds(await project.deploy(FIRST, { builder, strategy }));
+      assert.equal(project.traffic, `${FIRST} 100`);
+      const second = await project.deploy(SECOND, { builder, strategy });
+      succeeds(second);
+      assert.equal(project.traffic, `${SECOND} 100`);
+      const tags = tagsOf(project);
+      assert.deepEqual([tags['serving-production'], tags['previous-production']], [tags[SECOND], tags[FIRST]]);
+      if (strategy === 'canary')
+        assert.equal(second.summary.match(/\| Canary \| .* good \|/g)?.length, 3, second.summary);
+
+      const since = project.cloud.calls.length;
+      await project.bootstrap([
+        ...(mode.access === 'private' ? ['--private'] : []),
+        ...(builder === 'cloud-build' ? ['--with-cloud-build'] : []),
+      ]);
+      assert.deepEqual(changes(project, since), []);
+      succeeds(await project.rollBack());
+      assert.equal(project.traffic, `${FIRST} 100`);
+      await project.close();
+      table.modes.set(
+        nameOf(mode),
+        'bootstrap, deploy, deploy the next commit, bootstrap again (makes nothing), roll back: all succeed',
+      );
+    });
+  }
+});
+
+describe('each grant that bootstrap makes, removed alone, breaks one thing', { concurrency: 2 }, () => {
+  for (const mode of MODES) {
+    test(nameOf(mode), async () => {
+      const project = await boot(mode);
+      for (const grant of grantsIn(project)) {
+        const one = await project.copy();
+        one.haveUsers();
+        remove(one, grant);
+        const broken = await whatBreaks(one, mode);
+        assert.ok(broken, `${grant.name}: nothing breaks without it`);
+        if (!table.grants.has(grant.name)) table.grants.set(grant.name, new Map());
+        const found = table.grants.get(grant.name);
+        if (!found.has(broken)) found.set(broken, []);
+        found.get(broken).push(nameOf(mode));
+        await one.close();
+      }
+      await project.close();
+    });
+  }
+});
+
+/** Every member of every binding that is not the owner's. */
+function grantsIn({ state }) {
+  const grants = [];
+  const add = (kind, key, { policy }) => {
+    for (const { role, members } of policy) {
+      for (const member of members) {
+        if (role !== 'roles/owner')
+          grants.push({
+            kind,
+            key,
+            role,
+            member,
+            name: `${shortMember(member)}: ${role.slice(6)} on ${kind} ${key.split('/').at(-1).split('@')[0]}`,
+          });
+      }
+    }
+  };
+  add('project', state.id, state);
+  for (const kind of ['accounts', 'buckets', 'jobs', 'repositories', 'secrets', 'services']) {
+    for (const [key, thing] of Object.entries(state[kind]))
+      add(kind.replace(/ies$/, 'y').replace(/s$/, ''), key, thing);
+  }
+  return grants;
+}
+
+const shortMember = (member) =>
+  member.startsWith('principalSet') ? 'the workflow' : member.replace(/^serviceAccount:(.+)@.*$/, '$1');
+
+function remove({ state }, { kind, key, role, member }) {
+  const collection = {
+    account: 'accounts',
+    bucket: 'buckets',
+    job: 'jobs',
+    repository: 'repositories',
+    secret: 'secrets',
+    service: 'services',
+  }[kind];
+  const { policy } = collection ? state[collection][key] : state;
+  const binding = policy.find((candidate) => candidate.role === role && candidate.members.includes(member));
+  binding.members = binding.members.filter((other) => other !== member);
+}
+
+/** A deployment fails in one step; or, if it does not, the log of a failed migration is missing. */
+async function whatBreaks(project, { builder, strategy }) {
+  const outcome = await project.deploy(FIRST, { builder, strategy });
+  if (outcome.result === 'success') {
+    project.cloud.state.behaviours[SECOND] = { migration: 'relation "vouchers" already exists' };
+    const unlucky = await project.deploy(SECOND, { builder, strategy });
+    return unlucky.log.includes('already exists') ? undefined : 'the log of a migration that failed';
+  }
+  assert.equal(outcome.failed.length, 1, outcome.log);
+  assert.ok(process.env.LAX || outcome.diagnosis, outcome.log);
+  assert.equal(project.traffic, 'sample 100');
+  return `${outcome.failed[0]}: ${outcome.diagnosis}`;
+}
+
+describe('what goes wrong', { concurrency: 2 }, () => {
+  let prepared;
+  before(async () => {
+    prepared = await boot({ builder: 'cloud-build', access: 'private' });
+    prepared.haveUsers();
+    succeeds(await prepared.deploy(FIRST));
+  });
+  after(() => prepared.close());
+
+  /** `play` returns what the table says. */
+  function scenario(what, play) {
+    test(what, async () => {
+      const project = await prepared.copy();
+      project.haveUsers();
+      table.scenarios.set(what, await play(project));
+      await project.close();
+    });
+  }
+  /** Nothing is deployed, in this step, for this reason. */
+  function stops(what, step, diagnosis, spoil, inputs = {}) {
+    scenario(what, async (project) => {
+      const more = spoil(project);
+      const outcome = await project.deploy(SECOND, inputs, more);
+      assert.deepEqual(outcome.failed, [step], outcome.log);
+      assert.match(outcome.diagnosis ?? outcome.log, diagnosis, outcome.log);
+      assert.equal(project.traffic, `${FIRST} 100`);
+      if (outcome.diagnosis)
+        assert.ok(outcome.summary.includes(outcome.diagnosis) || step.endsWith('Google Cloud'), outcome.summary);
+      return `stops at ${step}${outcome.diagnosis ? `: ${outcome.diagnosis}` : ''}; the traffic stays`;
+    });
+  }
+  const without =
+    (api) =>
+    ({ state }) =>
+      void (state.apis = state.apis.filter((other) => other !== `${api}.googleapis.com`));
+  const behave =
+    (behaviour) =>
+    ({ cloud }) =>
+      void (cloud.state.behaviours[SECOND] = behaviour);
+
+  const NEEDED = {
+    artifactregistry: ['build / Build'],
+    cloudbuild: ['build / Build', { builder: 'cloud-build' }],
+    iamcredentials: ['build / Build'],
+    logging: ['deploy / Shift the traffic', { strategy: 'canary' }],
+    run: ['migrate / Migrate'],
+    secretmanager: ['migrate / Migrate'],
+    sts: ['build / Build'],
+  };
+  for (const [api, [step, inputs]] of Object.entries(NEEDED)) {
+    stops(`the API ${api} is off`, step, /has not been used in project/, without(api), inputs);
+  }
+  stops(
+    'the registry is gone',
+    'build / Build',
+    /artifactregistry|Repository/,
+    ({ state }) => void (state.repositories = {}),
+  );
+  stops('the variable GCP_REGION has another region', 'build / Build', /artifactregistry/, () => ({
+    vars: { GCP_REGION: 'us-central1' },
+  }));
+  stops(
+    'the variable GCP_WIF_PROVIDER has the project’s id in the place of its number',
+    'build / Sign in to Google Cloud',
+    /audience/,
+    ({ variables }) => ({
+      vars: { GCP_WIF_PROVIDER: variables.GCP_WIF_PROVIDER.replace('123', 'my-project') },
+    }),
+  );
+  stops('the variable GCP_WIF_PROVIDER has another project’s number', 'build / Build', /audience/, ({ variables }) => ({
+    vars: { GCP_WIF_PROVIDER: variables.GCP_WIF_PROVIDER.replace('123', '124') },
+  }));
+  stops('a repository variable is missing', 'build / Settings', /Repository variables are missing/, () => ({
+    vars: { GCP_SERVICE: '' },
+  }));
+  stops('the run is not of main', 'test / Refuse another branch than main', /Deploy runs on main/, () => ({
+    github: { ref: 'refs/heads/topic' },
+  }));
+  stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
+  stops('a secret of the repository is part of the digest', 'migrate / Migrate', /handed on no digest/, () => ({
+    secrets: { LUCKY: 'sha256' },
+  }));
+  stops(
+    'the secret has no enabled version',
+    'deploy / Candidate',
+    /has no enabled version/,
+    ({ state }) => void (state.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
+  );
+  stops('the variable GCP_CLOUD_SQL_INSTANCE names another instance', 'migrate / Migrate', /cloudsql/, () => ({
+    vars: { GCP_CLOUD_SQL_INSTANCE: 'my-project:europe-west1:other' },
+  }));
+  stops(
+    'the workflow asks Cloud Build, and bootstrap did not',
+    'build / Build',
+    /cloud-build needs/,
+    () => ({ vars: { GCP_BUILD_ACCOUNT: '' } }),
+    { builder: 'cloud-build' },
+  );
+  stops(
+    'the revision never listens',
+    'deploy / Candidate',
+    /failed to start|environment is not usable/,
+    behave({ neverListens: 'The environment is not usable:' }),
+  );
+  stops(
+    'the revision never becomes ready',
+    'deploy / Candidate',
+    /DATABASE_STARTUP_BUDGET_MS/,
+    behave({
+      neverReady:
+        'Waiting for database app at db for 53 s, past DATABASE_STARTUP_BUDGET_MS (30000 ms): timeout expired',
+    }),
+  );
+  stops(
+    'the candidate is not ready',
+    'deploy / Smoke test',
+    /\/health\/ready of the candidate answered 503/,
+    behave({ answers: { '/health/ready': 503 } }),
+  );
+  stops(
+    'the candidate is of another commit',
+    'deploy / Smoke test',
+    /runs commit 0000000 and not b{40}/,
+    behave({ tells: '0000000' }),
+  );
+  stops(
+    'the candidate lets everybody in',
+    'deploy / Smoke test',
+    /GET \/v1\/me of the candidate answered 200 and not 401/,
+    behave({ answers: { '/v1/me': 200 } }),
+  );
+
+  scenario('the migration fails', async (project) => {
+    behave({ migration: 'relation "vouchers" already exists' })(project);
+    const revisions = Object.keys(project.service.revisions).length;
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['migrate / Migrate']);
+    assert.match(outcome.log, /ERROR relation "vouchers" already exists/);
+    assert.equal(Object.keys(project.service.revisions).length, revisions);
+    return 'stops at migrate / Migrate, which shows its log; no new revision';
+  });
+
+  scenario('the same commit again', async (project) => {
+    const digest = tagsOf(project)[FIRST];
+    const since = project.cloud.calls.length;
+    succeeds(await project.deploy(FIRST, {}, { github: { run_attempt: '2' } }));
+    assert.ok(!project.cloud.calls.slice(since).some(({ program }) => program === 'docker'));
+    assert.equal(tagsOf(project)[FIRST], digest);
+    return 'deploys the image that is there; builds none';
+  });
+
+  scenario('two deployments at once, of two commits', async (project) => {
+    let second;
+    const afterJob = async (job) => {
+      if (job === 'build') second = await project.deploy(THIRD);
+    };
+    // What came meanwhile serves; then comes what was built before it.
+    succeeds(await project.deploy(SECOND, {}, { afterJob }));
+    succeeds(second);
+    assert.equal(project.traffic, `${SECOND} 100`);
+    assert.deepEqual(
+      project.service.revisions[Object.keys(project.service.revisions).at(-1)].template.spec.containers[0].image.split(
+        '@',
+      )[1],
+      tagsOf(project)[SECOND],
+    );
+    return 'each deploys its own image';
+  });
+
+  scenario('the service fails once it has the traffic', async (project) => {
+    behave({ failing: 1 })(project);
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
+    assert.match(outcome.log, /::error title=Traffic returned::/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'fails at deploy / Verify; the traffic is returned';
+  });
+
+  for (const [what, how] of [
+    ['somebody cancels the run', 'cancelled'],
+    ['the step takes too long', 'failure'],
+  ]) {
+    scenario(`${what}, just after the traffic has moved`, async (project) => {
+      const stop = ({ words }) => (words.includes('update-traffic') ? how : undefined);
+      const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
+      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+      assert.match(outcome.log, /::error title=Traffic returned::/);
+      assert.equal(project.traffic, `${FIRST} 100`);
+      return 'the traffic is returned';
+    });
+    scenario(`${what}, before the traffic has moved`, async (project) => {
+      const stop = ({ words }) => (words.join(' ').startsWith('run services replace') ? how : undefined);
+      const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
+      assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
+      assert.equal(project.traffic, `${FIRST} 100`);
+      return 'the traffic stays';
+    });
+  }
+
+  scenario('a canary fails for a part of its users', async (project) => {
+    behave({ failing: 0.2 })(project);
+    const outcome = await project.deploy(SECOND, { strategy: 'canary' });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.match(outcome.log, /::error title=shift::At 10 %, \d+ of 30 requests failed/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops in the first window, at 10 %; the traffic is returned';
+  });
+
+  scenario('a canary without users', async (project) => {
+    project.cloud.meanwhile = () => {};
+    const outcome = await project.deploy(SECOND, { strategy: 'canary' });
+    succeeds(outcome);
+    assert.match(outcome.summary, /0 requests of users, too little traffic to tell/);
+    assert.doesNotMatch(outcome.summary, /: good/);
+    return 'goes on, and says that there was too little traffic to tell';
+  });
+
+  scenario('somebody moves the traffic during a canary', async (project) => {
+    const serving = project.service.statusTraffic[0].revisionName;
+    project.cloud.meanwhile = () => {
+      const [candidate] = project.service.statusTraffic;
+      project.service.statusTraffic = [
+        { ...candidate, percent: 5 },
+        { revisionName: serving, percent: 95 },
+        ...project.service.statusTraffic.filter(({ tag }) => tag),
+      ];
+    };
+    const outcome = await project.deploy(SECOND, { strategy: 'canary' });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'goes no further; the candidate’s share is returned';
+  });
+
+  scenario('the traffic is divided when a deployment begins', async (project) => {
+    succeeds(await project.deploy(SECOND));
+    const [old, , candidate] = Object.keys(project.service.revisions).slice(-3);
+    project.service.statusTraffic = [
+      { revisionName: old, percent: 50 },
+      { revisionName: candidate ?? old, percent: 50 },
+    ];
+    const outcome = await project.deploy(THIRD);
+    assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
+    assert.equal(outcome.diagnosis, 'The traffic is divided');
+    return 'stops at deploy / Candidate: The traffic is divided';
+  });
+
+  scenario('access and ingress that somebody has set by hand', async (project) => {
+    project.service.annotations = {
+      'run.googleapis.com/invoker-iam-disabled': 'false',
+      'run.googleapis.com/ingress': 'all',
+    };
+    succeeds(await project.deploy(SECOND));
+    assert.equal(project.service.annotations['run.googleapis.com/invoker-iam-disabled'], 'false');
+    const open = await boot(MODES[0]);
+    succeeds(await open.deploy(FIRST));
+    assert.equal(open.service.annotations['run.googleapis.com/invoker-iam-disabled'], 'true');
+    open.service.annotations['run.googleapis.com/ingress'] = 'internal';
+    const outcome = await open.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Smoke test']);
+    assert.equal(open.service.annotations['run.googleapis.com/ingress'], 'internal');
+    await open.close();
+    return 'stay as they are';
+  });
+
+  scenario('a roll-back to a revision by its name', async (project) => {
+    const name = project.service.statusTraffic[0].revisionName;
+    for (const commit of [SECOND, THIRD]) succeeds(await project.deploy(commit));
+    succeeds(await project.rollBack({ revision: name }));
+    assert.equal(project.traffic, `${FIRST} 100`);
+    assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[FIRST]);
+    return 'that one serves, and its image is marked';
+  });
+
+  scenario('a roll-back to a revision that there is not', async (project) => {
+    const outcome = await project.rollBack({ revision: 'orders-nowhere' });
+    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.match(outcome.log, /The revision orders-nowhere cannot be read/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops; the traffic stays';
+  });
+
+  scenario('a roll-back while the newest revision never started', async (project) => {
+    succeeds(await project.deploy(SECOND));
+    project.cloud.state.behaviours[THIRD] = { neverReady: 'Waiting' };
+    assert.equal((await project.deploy(THIRD)).result, 'failure');
+    succeeds(await project.rollBack());
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'the one before the one that serves, and not the broken one, gets the traffic';
+  });
+
+  scenario('a token for the candidate’s address', (project) => {
+    const url = project.cloud.serviceUrl('123', 'europe-west1', 'orders', 'candidate');
+    assert.equal(answer(project.cloud, { host: new URL(url).host, path: '/', headers: {} }).status, 403);
+    return 'without one, Cloud Run answers 403';
+  });
+});
+
+const once = (stop) => {
+  let isOver = false;
+  return (call) => {
+    if (isOver) return undefined;
+    const how = stop(call);
+    isOver = Boolean(how);
+    return how;
+  };
+};
+
+test('no log and no summary of all these runs has a secret or a token in it', () => {
+  assert.ok(Project.printed.length > 100_000);
+  assert.doesNotMatch(Project.printed, /(first|second)-secret|\.standin\b|postgresql:\/\/orders/);
+});
+
+test(`${PROOF} has these results`, async () => {
+  const text = await format(document(), { parser: 'markdown', singleQuote: true, printWidth: 120 });
+  if (process.env.WRITE_PROOF) writeFileSync(PROOF, text);
+  assert.equal(
+    existsSync(PROOF) && readFileSync(PROOF, 'utf8'),
+    text,
+    `${PROOF} is stale. Run: npm run test:template -- --write`,
+  );
+});
+
+function document() {
+  const rows = (map, cells) => [...map].map((entry) => `| ${cells(entry).join(' | ')} |`).join('\n');
+  const modes = (list) => (list.length === MODES.length ? 'every' : list.toSorted().join('; '));
+  return `# What was proved about the pipeline
+
+The Deploy and Rollback workflows were run step by step, as GitHub runs them, in the cloud of [template/standin/](../template/standin/), which checks each caller's permission. This is written by \`npm run test:template -- --write\`, and a test fails when it no longer holds.
+
+## Each way to deploy
+
+| builder, access, strategy | result |
+|---|---|
+${rows(table.modes, ([mode, result]) => [mode, result])}
+
+## What goes wrong
+
+| what | result |
+|---|---|
+${rows(table.scenarios, ([what, result]) => [what, result])}
+
+## Each grant, removed alone
+
+| without | in | fails |
+|---|---|---|
+${[...table.grants]
+  .toSorted(([a], [b]) => (a < b ? -1 : 1))
+  .flatMap(([grant, found]) => [...found].map(([broken, list]) => `| ${grant} | ${modes(list)} | ${broken} |`))
+  .join('\n')}
+`;
+}

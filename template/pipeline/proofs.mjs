@@ -1,0 +1,221 @@
+// What the proofs share: a project that bootstrap.sh has prepared, deployments and roll-backs in it, and what came of them.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { explain } from '../../deploy/doctor/troubles.mjs';
+import { startCloud } from '../standin/cloud.mjs';
+import { idToken } from '../standin/permissions.mjs';
+import { commitOf } from '../standin/platform.mjs';
+import { addProject } from '../standin/state.mjs';
+import { answer } from '../standin/traffic.mjs';
+import { fillBin, runScript } from '../standin/workbench.mjs';
+import { runWorkflow } from './runner.mjs';
+
+/** Of GitHub's own runner, what the steps use. */
+const TOOLS = [
+  ...[
+    'basename',
+    'cat',
+    'cut',
+    'date',
+    'dirname',
+    'envsubst',
+    'grep',
+    'head',
+    'jq',
+    'mktemp',
+    'paste',
+    'rm',
+    'sed',
+    'sort',
+  ],
+  ...['tac', 'tail', 'tee', 'tr', 'wc'],
+];
+/** Nothing here has to be waited for. */
+const NO_WAITING = { LIVE_SECONDS: '0', LOG_DELAY_SECONDS: '0', TAG_SECONDS: '0', TRAFFIC_SECONDS: '0' };
+
+export const COMMITS = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
+export const DEPLOYER = 'orders-deploy@my-project.iam.gserviceaccount.com';
+const urlOf = (role, password) => `postgresql://orders_${role}:${password}@db.example/orders`;
+const URLS = { runtime: urlOf('runtime', 'first-secret'), migrator: urlOf('migrator', 'second-secret') };
+const WORKFLOWS = '.github/workflows';
+
+const root = mkdtempSync(join(tmpdir(), 'pipeline-'));
+const bin = join(root, 'bin');
+mkdirSync(bin);
+fillBin(bin, TOOLS);
+symlinkSync(process.execPath, join(bin, 'node'));
+writeFileSync(join(bin, 'npm'), '#!/usr/bin/env bash\n[[ $* != "$NPM_FAILS" ]]\n');
+chmodSync(join(bin, 'npm'), 0o755);
+for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
+
+/** Those that are open; a test that fails leaves its own. */
+const clouds = new Set();
+export async function cleanUp() {
+  for (const cloud of clouds) await cloud.close();
+  rmSync(root, { recursive: true, force: true });
+}
+
+export class Project {
+  /** All that a run has printed, in its log and its summary. */
+  static printed = '';
+  #runs = 0;
+
+  /** Prepared by bootstrap.sh, with these options. */
+  static async bootstrapped(options) {
+    const project = new Project(await startCloud());
+    project.cloud.state.github['acme/orders'] = { id: '4711', ownerId: '815', isAdministered: true, variables: {} };
+    const { instances } = addProject(project.cloud.state, 'my-project', {
+      number: '123',
+      apis: ['sqladmin.googleapis.com'],
+    });
+    instances.main = {
+      connectionName: 'my-project:europe-west1:main',
+      databaseVersion: 'POSTGRES_18',
+      settings: { tier: 'db-custom-1-3840' },
+    };
+    await project.bootstrap(options);
+    return project;
+  }
+
+  constructor(cloud) {
+    this.cloud = cloud;
+    clouds.add(cloud);
+  }
+
+  /** Another one that is like this one now. */
+  async copy() {
+    const project = new Project(await startCloud());
+    project.cloud.state = structuredClone(this.cloud.state);
+    project.#runs = this.#runs;
+    return project;
+  }
+
+  async bootstrap(options) {
+    const words = [
+      'deploy/bootstrap.sh',
+      '--project',
+      'my-project',
+      '--region',
+      'europe-west1',
+      '--repo',
+      'acme/orders',
+      '--cloud-sql',
+      'main',
+      '--set-vars',
+    ];
+    const urls = ['--database-url-file', join(root, 'runtime'), '--migrator-url-file', join(root, 'migrator')];
+    const result = await runScript(join(bin, 'bash'), [...words, ...urls, ...options], {
+      env: { PATH: bin, STANDIN: this.cloud.url, HOME: root },
+    });
+    if (result.status !== 0) throw new Error(result.output);
+    Object.assign(this.variables, {
+      APP_OIDC_ISSUERS: 'https://accounts.google.com',
+      APP_OIDC_AUDIENCE: 'https://orders.example',
+      APP_OIDC_CALLERS: `${DEPLOYER}=vouchers:read`,
+    });
+    return result;
+  }
+
+  get state() {
+    return this.cloud.state.projects['my-project'];
+  }
+  get variables() {
+    return this.cloud.state.github['acme/orders'].variables;
+  }
+  get service() {
+    return this.state.services['europe-west1/orders'];
+  }
+  /** Which commit has how much of the traffic. */
+  get traffic() {
+    return this.service.statusTraffic
+      .filter(({ percent }) => percent > 0)
+      .map(
+        ({ revisionName, percent }) =>
+          `${commitOf(this.cloud.state, this.service.revisions[revisionName].template.spec.containers[0].image) ?? 'sample'} ${percent}`,
+      )
+      .join(', ');
+  }
+
+  /** The Deploy workflow. `more` is what differs of a run: github, vars, secrets, environment, stop, afterJob. */
+  deploy(commit, inputs = {}, more = {}) {
+    return this.#run('deploy.yml', commit, inputs, more);
+  }
+  rollBack(inputs = {}, more = {}) {
+    return this.#run('rollback.yml', COMMITS[0], inputs, more);
+  }
+
+  async #run(file, commit, inputs, { github, vars, environment, ...more }) {
+    this.#runs += 1;
+    const number = String(this.#runs);
+    const jobs = await runWorkflow({
+      cloud: this.cloud,
+      bin,
+      folder: mkdtempSync(join(root, 'run-')),
+      file: `${WORKFLOWS}/${file}`,
+      inputs,
+      vars: { ...this.variables, ...vars },
+      github: {
+        repository: 'acme/orders',
+        repository_id: '4711',
+        repository_owner_id: '815',
+        run_attempt: '1',
+        run_id: `10${number}`,
+        run_number: number,
+        sha: commit,
+        ...github,
+      },
+      environment: { ...NO_WAITING, NPM_FAILS: '', ...environment },
+      ...more,
+    });
+    for (const { log, summary } of Object.values(jobs)) Project.printed += log + summary;
+    return new Outcome(jobs);
+  }
+
+  /** From now on users call the service while the pipeline waits. */
+  haveUsers() {
+    const url = this.cloud.serviceUrl('123', 'europe-west1', 'orders');
+    const headers = { 'user-agent': 'browser', authorization: `Bearer ${idToken(DEPLOYER, url, true)}` };
+    this.cloud.meanwhile = () => {
+      for (let count = 0; count < 30; count++) answer(this.cloud, { host: new URL(url).host, path: '/', headers });
+    };
+  }
+
+  close() {
+    clouds.delete(this.cloud);
+    return this.cloud.close();
+  }
+}
+
+class Outcome {
+  constructor(jobs) {
+    this.jobs = jobs;
+  }
+
+  get result() {
+    return Object.values(this.jobs).find(({ result }) => result !== 'success')?.result ?? 'success';
+  }
+  /** The steps that did not succeed, as JOB / STEP. */
+  get failed() {
+    return Object.entries(this.jobs).flatMap(([job, { steps }]) =>
+      steps.filter(({ outcome }) => !['success', 'skipped'].includes(outcome)).map(({ title }) => `${job} / ${title}`),
+    );
+  }
+  get log() {
+    return Object.values(this.jobs)
+      .map(({ log }) => log)
+      .join('');
+  }
+  get summary() {
+    return Object.values(this.jobs)
+      .map(({ summary }) => summary)
+      .join('');
+  }
+  /** What the doctor says first of what failed. */
+  get diagnosis() {
+    const [text] = Object.values(this.jobs).flatMap(({ steps }) =>
+      steps.filter(({ outcome }) => outcome === 'failure').map((step) => step.text),
+    );
+    return text === undefined ? undefined : explain(text)[0]?.trouble.message;
+  }
+}

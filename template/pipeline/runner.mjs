@@ -1,0 +1,209 @@
+// Runs a workflow file as GitHub does: its jobs by their needs, its steps in their order, by their conditions, with the
+// environment, outputs and files that they hand on. What a step does is its own script, run by bash.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { Refusal } from '../standin/refusal.mjs';
+import { act } from './actions.mjs';
+import { fill, fillAll, holds } from './expressions.mjs';
+
+/**
+ * @typedef {object} Run
+ * @property {import('../standin/cloud.mjs').Cloud} cloud
+ * @property {string} bin the only folder on the PATH
+ * @property {string} folder for everything that the run writes
+ * @property {string} file of the workflow
+ * @property {Record<string, string>} inputs
+ * @property {Record<string, string>} vars
+ * @property {Record<string, string>} [secrets]
+ * @property {object} github as the context of the name
+ * @property {Record<string, string>} environment of every step, which shortens what the scripts wait for
+ * @property {(call: object) => 'cancelled' | 'failure' | undefined} [stop] asked after each call to the cloud: whether
+ *   somebody cancels the run now, or the step's time is over
+ * @property {(job: string) => Promise<void>} [afterJob]
+ */
+
+/** @param {Run} run */
+export async function runWorkflow(run) {
+  const workflow = parse(readFileSync(run.file, 'utf8'));
+  const inputs = withDefaults(workflow.on.workflow_dispatch.inputs, run.inputs);
+  const results = {};
+  for (const [name, job] of Object.entries(workflow.jobs)) {
+    const needs = [job.needs ?? []].flat();
+    const missing = needs.find((need) => !results[need]);
+    if (missing) throw new Error(`${name} needs ${missing}, which stands behind it.`);
+    const contexts = {
+      github: {
+        event: { repository: { private: false } },
+        event_name: 'workflow_dispatch',
+        ref: 'refs/heads/main',
+        ...run.github,
+        job: name,
+      },
+      inputs,
+      needs: Object.fromEntries(
+        needs.map((need) => [need, { result: results[need].result, outputs: results[need].outputs }]),
+      ),
+      secrets: run.secrets ?? {},
+      vars: run.vars,
+    };
+    const result = needs.map((need) => results[need].result).find((value) => value !== 'success') ?? 'success';
+    results[name] = holds(job.if, contexts, { result })
+      ? await runJob(run, workflow, name, job, contexts)
+      : { result: 'skipped', outputs: {}, steps: [], log: '', summary: '' };
+    await run.afterJob?.(name);
+  }
+  return results;
+}
+
+/** As the page of the workflow offers them. */
+function withDefaults(definitions, given) {
+  for (const [name, value] of Object.entries(given)) {
+    const definition = definitions[name];
+    if (!definition) throw new Error(`Unexpected input ${name}`);
+    if (definition.options && !definition.options.includes(value)) throw new Error(`${value} is no option of ${name}`);
+  }
+  return Object.fromEntries(
+    Object.entries(definitions).map(([name, { default: value = '' }]) => [name, given[name] ?? value]),
+  );
+}
+
+/** On a machine of its own, which has nothing yet. */
+async function runJob(run, workflow, name, definition, contexts) {
+  const folder = mkdtempSync(join(run.folder, `${name}-`));
+  const workspace = join(folder, 'workspace');
+  const temp = join(folder, 'temp');
+  for (const path of [workspace, temp]) mkdirSync(path);
+  const job = { permissions: definition.permissions ?? workflow.permissions, status: 'success' };
+  const state = { env: {}, steps: {}, log: '', summary: '', list: [] };
+  const claims = claimsOf(contexts.github, workflow, run.file);
+
+  for (const [index, step] of definition.steps.entries()) {
+    const title = step.name ?? step.run ?? step.uses.replace(/@.*/, '');
+    const now = { ...contexts, env: state.env, steps: state.steps, job, runner: { temp } };
+    if (!holds(step.if, now, { result: job.status })) {
+      state.list.push({ title, outcome: 'skipped' });
+      if (step.id) state.steps[step.id] = { outcome: 'skipped', conclusion: 'skipped', outputs: {} };
+      continue;
+    }
+    state.log += `── ${title}\n`;
+    const env = {
+      ...state.env,
+      ...fillAll(workflow.env, now),
+      ...fillAll(definition.env, now),
+      ...fillAll(step.env, now),
+    };
+    const place = { run, job, name, folder, workspace, temp, index, claims, state, env, contexts: now };
+    const { outcome, outputs, text } = step.uses ? useAction(place, step) : await runScript(place, step, workflow);
+    state.log += text;
+    state.list.push({ title, outcome, text });
+    if (step.id) state.steps[step.id] = { outcome, conclusion: outcome, outputs };
+    if (outcome !== 'success' && job.status === 'success') job.status = outcome;
+  }
+
+  const outputs = fillAll(definition.outputs, { ...contexts, env: state.env, steps: state.steps, job });
+  for (const [output, value] of Object.entries(outputs)) {
+    if (!Object.values(contexts.secrets).some((secret) => secret && value.includes(secret))) continue;
+    delete outputs[output];
+    state.log += `##[warning]Skip output '${output}' since it may contain secret.\n`;
+  }
+  return { result: job.status, outputs, steps: state.list, log: state.log, summary: state.summary };
+}
+
+/** What GitHub vouches for. https://docs.github.com/actions/concepts/security/openid-connect */
+function claimsOf(github, workflow, file) {
+  return {
+    iss: 'https://token.actions.githubusercontent.com',
+    event_name: github.event_name,
+    ref: github.ref,
+    repository: github.repository,
+    repository_id: github.repository_id,
+    repository_owner_id: github.repository_owner_id,
+    run_id: github.run_id,
+    workflow_ref: `${github.repository}/${file}@${github.ref}`,
+  };
+}
+
+function useAction({ run, job, workspace, claims, state, contexts }, step) {
+  try {
+    const inputs = fillAll(step.with, contexts);
+    const exportVariable = (name, value) => (state.env[name] = value);
+    const outputs = act(step.uses, { cloud: run.cloud, job, inputs, workspace, claims, exportVariable });
+    return { outcome: 'success', outputs, text: '' };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    return { outcome: 'failure', outputs: {}, text: `##[error]${error.message}\n` };
+  }
+}
+
+async function runScript({ run, name, folder, workspace, temp, index, state, env, contexts }, step, workflow) {
+  const shell = step.shell ?? workflow.defaults?.run?.shell;
+  if (shell !== 'bash') throw new Error(`The proofs do not know the shell ${shell}.`);
+  const script = join(folder, `step-${index}.sh`);
+  writeFileSync(script, fill(step.run, contexts));
+  const files = Object.fromEntries(
+    ['GITHUB_ENV', 'GITHUB_OUTPUT', 'GITHUB_PATH', 'GITHUB_STEP_SUMMARY'].map((file) => [
+      file,
+      join(folder, `${file}-${index}`),
+    ]),
+  );
+  for (const file of Object.values(files)) writeFileSync(file, '');
+  const { github } = contexts;
+  const { text, outcome } = await bash(run, script, {
+    cwd: workspace,
+    env: {
+      PATH: run.bin,
+      HOME: folder,
+      STANDIN: run.cloud.url,
+      ...run.environment,
+      RUNNER_TEMP: temp,
+      GITHUB_JOB: name,
+      GITHUB_REPOSITORY: github.repository,
+      GITHUB_RUN_ATTEMPT: github.run_attempt,
+      GITHUB_RUN_NUMBER: github.run_number,
+      GITHUB_SERVER_URL: 'https://github.com',
+      GITHUB_SHA: github.sha,
+      GITHUB_WORKSPACE: workspace,
+      ...files,
+      ...env,
+    },
+  });
+  Object.assign(state.env, pairs(files.GITHUB_ENV));
+  state.summary += readFileSync(files.GITHUB_STEP_SUMMARY, 'utf8');
+  return { outcome, outputs: pairs(files.GITHUB_OUTPUT), text };
+}
+
+/** As GitHub starts it: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell */
+async function bash(run, script, options) {
+  const child = spawn('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script], {
+    ...options,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  let stopped;
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => (text += part));
+  const afterCall = (call) => {
+    if (call.environment.HOME !== options.env.HOME || stopped) return;
+    stopped = run.stop?.(call);
+    // The script is killed with all that it has started.
+    if (stopped) process.kill(-Number(child.pid), 'SIGTERM');
+  };
+  run.cloud.listeners.add(afterCall);
+  const status = await new Promise((done, failed) => child.on('error', failed).on('close', done));
+  run.cloud.listeners.delete(afterCall);
+  return { text, outcome: stopped ?? (status === 0 ? 'success' : 'failure') };
+}
+
+/** NAME=VALUE, line by line. */
+function pairs(file) {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
+  return Object.fromEntries(
+    lines.map((line) => {
+      const at = line.indexOf('=');
+      if (at < 1) throw new Error(`Unable to process file command: Invalid format '${line}'`);
+      return [line.slice(0, at), line.slice(at + 1)];
+    }),
+  );
+}
