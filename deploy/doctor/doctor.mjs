@@ -9,9 +9,6 @@ import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from './check.mjs';
-import { cloud } from './cloud.mjs';
-import { local } from './local.mjs';
-import { repository } from './repository.mjs';
 import { explain } from './troubles.mjs';
 
 process.chdir(join(import.meta.dirname, '..', '..'));
@@ -41,6 +38,12 @@ function readOptions() {
 }
 
 async function examine(options) {
+  // Not at the top: what explains a run that failed should need as little as it can.
+  const [{ local }, { repository }, { cloud }] = await Promise.all([
+    import('./local.mjs'),
+    import('./repository.mjs'),
+    import('./cloud.mjs'),
+  ]);
   const checks = [...local, ...repository, ...(options.cloud ? await cloud(options) : [])];
   const findings = await Promise.all(
     checks.map(async ({ id, run }) => {
