@@ -297,13 +297,12 @@ async function findWider(project, concerns, whoHas) {
     }
   }
   if (found.length === 0) return ok('nothing beyond deploy/grants.txt');
+  const described = found.map(({ on, member, binding: { role, condition } }) => {
+    const who = EVERYBODY.has(member) || on === 'deployer' ? ` (${member})` : '';
+    return `${whoHas} ${role} on ${project.titleOf(on)}${who}${condition ? ` by the condition "${condition.title}"` : ''}`;
+  });
   return fail(
-    found
-      .map(
-        ({ on, member, binding }) =>
-          `${whoHas} ${binding.role} on ${project.titleOf(on)}${EVERYBODY.has(member) || on === 'deployer' ? ` (${member})` : ''}`,
-      )
-      .join('; '),
+    described.join('; '),
     found.map(({ on, member, binding }) => project.removal(on, member, binding)).join('\n'),
   );
 }

@@ -261,7 +261,7 @@ describe('what is wider', () => {
           expression: "resource.name == 'projects/my-project/instances/other'",
         }),
       'migrator',
-      'orders-migrate has roles/cloudsql.client on the project my-project',
+      'orders-migrate has roles/cloudsql.client on the project my-project by the condition "other"',
       /--role=roles\/cloudsql\.client --all$/,
     ],
     [
@@ -312,6 +312,19 @@ describe('what is wider', () => {
         else assert.equal(actual, expected);
     });
   }
+
+  test('a grant that a condition narrows, such as one that ends, is none of ours', async () => {
+    service().policy.find(({ role }) => role === 'roles/run.developer').condition = {
+      title: 'until May',
+      expression: 'true',
+    };
+    const { wrong } = await examine();
+    assert.deepEqual(
+      wrong.map(({ id }) => id),
+      ['cloud.grant.deployer.run.developer.service', 'cloud.wider.deployer'],
+    );
+    assert.match(wrong[1].detail, /roles\/run\.developer on the service orders by the condition "until May"$/);
+  });
 
   test('a service that everybody may call is not', async () => {
     grant(service().policy, 'roles/run.invoker', 'allUsers');
