@@ -43,6 +43,7 @@ after(cleanUp);
 describe('each way to deploy', { concurrency: 2 }, () => {
   for (const mode of MODES) {
     const { builder, strategy } = mode;
+    table.modes.set(nameOf(mode), 'was not played');
     test(nameOf(mode), async () => {
       const project = await boot(mode);
       project.haveUsers();
@@ -161,6 +162,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
 
   /** `play` returns what the table says. */
   function scenario(what, play) {
+    table.scenarios.set(what, 'was not played');
     test(what, async () => {
       const project = await prepared.copy();
       project.haveUsers();
@@ -178,7 +180,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
       assert.equal(project.traffic, `${FIRST} 100`);
       if (outcome.diagnosis)
         assert.ok(outcome.summary.includes(outcome.diagnosis) || step.endsWith('Google Cloud'), outcome.summary);
-      return `stops at ${step}${outcome.diagnosis ? `: ${outcome.diagnosis}` : ''}; the traffic stays`;
+      return `stops at ${step}${outcome.reason ? `: ${outcome.reason}` : ''}; the traffic stays`;
     });
   }
   const without =
@@ -229,7 +231,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     github: { ref: 'refs/heads/topic' },
   }));
   stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
-  stops('a secret of the repository is part of the digest', 'migrate / Migrate', /handed on no digest/, () => ({
+  stops('a secret of the repository is part of the digest', 'migrate / Migrate', /may contain secret/, () => ({
     secrets: { LUCKY: 'sha256' },
   }));
   stops(
@@ -257,7 +259,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   stops(
     'the revision never becomes ready',
     'deploy / Candidate',
-    /DATABASE_STARTUP_BUDGET_MS/,
+    /startup probe/,
     behave({
       neverReady:
         'Waiting for database app at db for 53 s, past DATABASE_STARTUP_BUDGET_MS (30000 ms): timeout expired',
