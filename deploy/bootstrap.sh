@@ -105,9 +105,10 @@ find_repository_ids() {
 check_cloud_sql() {
   local manifest version tier flags allowed=100 instances pool_size needed
   attempt gcloud sql instances describe "$cloud_sql" --project="$project" \
-    --format='value[separator=" "](connectionName,databaseVersion,settings.tier,settings.databaseFlags)' ||
+    --format='value[separator="|"](connectionName,databaseVersion,settings.tier,settings.databaseFlags)' ||
     fail "The Cloud SQL instance $cloud_sql cannot be read. $(reason)"
-  read -r connection version tier flags <<<"$output"
+  IFS='|' read -r connection version tier flags <<<"$output"
+  [[ -n $version ]] || fail "This gcloud is older than the version of $cloud_sql, and does not know it. Run: gcloud components update"
   [[ $version == POSTGRES_* ]] || fail "$cloud_sql is $version. The service needs PostgreSQL."
 
   # By the machine's memory; all but two have at least 100: https://cloud.google.com/sql/docs/postgres/flags#postgres-m
@@ -129,7 +130,7 @@ check_access() {
   [[ -n $private ]] || return 0
   exists gcloud run services describe "$service" --region="$region" --project="$project" \
     --format='value(metadata.annotations["run.googleapis.com/invoker-iam-disabled"])' || return 0
-  [[ $output != true ]] ||
+  [[ $output != [Tt]rue ]] ||
     fail "$service is public. Close it first: gcloud run services update $service --invoker-iam-check --region=$region --project=$project"
 }
 

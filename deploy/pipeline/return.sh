@@ -1,12 +1,29 @@
 #!/usr/bin/env bash
-# After a failure or a cancellation: takes back whatever traffic the candidate has. From: REVISION and SERVING.
+# After a failure or a cancellation: takes back whatever traffic the candidate has, and its tag. From: REVISION and SERVING.
 # shellcheck source=deploy/pipeline/step.sh
 . "$(dirname "$0")/step.sh"
 
-describe_service
-if shares | grep -q "^$REVISION "; then
-  send_traffic "$SERVING 100"
-  echo "::error title=Traffic returned::All traffic is back at $SERVING; $REVISION has none."
-else
-  echo "::error title=Not deployed::$REVISION got no traffic. It is at $(shares | tr '\n' ' ')%."
-fi
+return_traffic() {
+  local wish
+  describe_service
+  # What Cloud Run is told to do, too: a step that was cancelled may have told it a moment ago.
+  wish=$(shares spec)
+  if [[ $wish != *"$REVISION "* && $wish != *"$SERVING "* ]]; then
+    echo "::error title=Not deployed::$REVISION got no traffic. It stays at $(shares status | tr '\n' ';')"
+    return
+  fi
+  # Also without a share of its own: the tag would keep a revision that never started in the way of the next change.
+  send_traffic "$SERVING 100" --clear-tags
+  if [[ $wish == *"$REVISION "* ]]; then
+    echo "::error title=Traffic returned::All traffic is back at $SERVING; $REVISION has none."
+  else
+    echo "::error title=Not deployed::$REVISION got no traffic. All of it is at $SERVING."
+  fi
+}
+
+# It is the last chance, so one refusal is not the end. What fails ends only the shell in brackets.
+for pause in 10 20 0; do
+  if (return_traffic); then exit; fi
+  sleep "$pause"
+done
+exit 1

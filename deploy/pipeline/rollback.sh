@@ -15,10 +15,12 @@ label() { # label NAME: of the revision that was described last
 
 describe_service
 service=$output
-with_traffic=$(shares | cut -d ' ' -f 1)
+with_traffic=$(shares status | cut -d ' ' -f 1)
 previous=${with_traffic%%$'\n'*}
 
+by_default=''
 if [[ -z $REVISION ]]; then
+  by_default=yes
   # While a canary runs, it is the candidate that goes, whatever its share: the one that has another of them before it.
   for name in $with_traffic; do
     describe_revision "$name"
@@ -34,11 +36,15 @@ fi
 
 describe_revision "$REVISION"
 [[ $(label serving.knative.dev/service) == "$GCP_SERVICE" ]] || fail "$REVISION is not a revision of $GCP_SERVICE."
+[[ $(jq --raw-output '.status.conditions[] | select(.type == "Ready").status' <<<"$output") != False ]] || fail "$REVISION never started."
 commit=$(label commit-sha)
+# What bootstrap.sh has made is no service, and nobody means it who does not name it.
+[[ -n $commit || -z $by_default ]] || fail "Before $previous there was only the placeholder $REVISION. Run this again with its name if that is to serve."
 
-send_traffic "$REVISION 100"
+# A tag could hold on to a revision that never started.
+send_traffic "$REVISION 100" --clear-tags
 output revision "$REVISION"
 output previous "$previous"
 output commit "$commit"
 output url "$(jq --raw-output .status.url <<<"$service")"
-output private "$(jq --raw-output '.metadata.annotations["run.googleapis.com/invoker-iam-disabled"] != "true"' <<<"$service")"
+output private "$(jq --raw-output "$INVOKER_IAM_DISABLED_OF | . != \"true\"" <<<"$service")"

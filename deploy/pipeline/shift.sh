@@ -5,8 +5,8 @@
 # shellcheck source=deploy/pipeline/step.sh
 . "$(dirname "$0")/step.sh"
 
-# Below so many requests a share of failures says nothing; above this share it says enough.
-readonly MIN_REQUESTS=20 MAX_FAILED_PERCENT=1
+# Fewer requests are too few to call it good. One that failed may be anybody's; more of them, and above this share, are not.
+readonly MIN_REQUESTS=20 MIN_FAILED=2 MAX_FAILED_PERCENT=1
 # Own requests in each window, beside what users send.
 readonly PROBES=10
 
@@ -17,8 +17,8 @@ divide() { # divide PERCENT: who gets what when the candidate gets that share, a
 
 move() { # move FROM TO: the candidate's share, in percent. What somebody else has moved meanwhile is left alone.
   describe_service
-  [[ $(shares | sort) == "$(divide "$1" | sort)" ]] ||
-    fail "Somebody has moved the traffic meanwhile: $(shares | tr '\n' ';') This deployment goes no further."
+  [[ $(shares spec | sort) == "$(divide "$1" | sort)" ]] ||
+    fail "Somebody has moved the traffic meanwhile: $(shares spec | tr '\n' ';') This deployment goes no further."
   send_traffic "$(divide "$2")"
 }
 
@@ -37,14 +37,15 @@ probe() { # one own request for what needs the database, and one for what needs 
 # The newest thousand requests of users since the canary began: a line that comes late counts in the next window.
 judge() { # judge PERCENT
   local requests failed
+  sleep "$LOG_DELAY_SECONDS"
   attempt gcloud logging read "resource.type=\"cloud_run_revision\" AND resource.labels.revision_name=\"$REVISION\" AND log_id(\"run.googleapis.com/requests\") AND timestamp>=\"$began\" AND NOT httpRequest.userAgent=\"$USER_AGENT\"" \
     --project="$GCP_PROJECT_ID" --limit=1000 --format='value(httpRequest.status)' || fail "The canary's log cannot be read. $(reason)"
   requests=$(grep -c '^[0-9]' <<<"$output") || true
   failed=$(grep -c '^5' <<<"$output") || true
-  if [[ $((failed * 100)) -gt $((requests * MAX_FAILED_PERCENT)) ]]; then
+  if [[ $failed -ge $MIN_FAILED && $((failed * 100)) -gt $((requests * MAX_FAILED_PERCENT)) ]]; then
     fail "At $1 %, $failed of $requests requests failed (5xx), more than $MAX_FAILED_PERCENT %: bad."
   elif [[ $requests -lt $MIN_REQUESTS ]]; then
-    verdict "$1 %: $requests requests of users, too little traffic to tell; our own $((2 * PROBES)) were answered"
+    verdict "$1 %: $failed of $requests requests failed (5xx): too little traffic to tell; our own $((2 * PROBES)) were answered"
   else
     verdict "$1 %: $failed of $requests requests failed (5xx): good"
   fi

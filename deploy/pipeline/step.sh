@@ -47,39 +47,46 @@ describe_service() { # what Cloud Run says of the service is in $output, as JSON
     fail "The service $GCP_SERVICE cannot be read. $(reason)"
 }
 
-# shares: who gets how much of the traffic, after describe_service: a line "REVISION PERCENT" for each, the largest first
+# true where everybody may call. gcloud writes True.
+readonly INVOKER_IAM_DISABLED_OF='.metadata.annotations["run.googleapis.com/invoker-iam-disabled"] // "false" | ascii_downcase'
+
+# shares spec|status: who is to get, or gets, how much of the traffic, after describe_service: a line "REVISION PERCENT"
+# for each, the largest first
 shares() {
-  jq --raw-output '[.status.traffic[]? | select((.percent // 0) > 0)] | group_by(.revisionName)
+  jq --raw-output --arg of "$1" '[.[$of].traffic[]? | select((.percent // 0) > 0)] | group_by(.revisionName)
     | map({ name: .[0].revisionName, percent: (map(.percent) | add) }) | sort_by(-.percent)[] | "\(.name) \(.percent)"' <<<"$output"
 }
 
-# send_traffic LINES: as shares prints them
+# send_traffic LINES [OPTION]: LINES as shares prints them
 send_traffic() {
-  local deadline
+  local deadline=$((SECONDS + TRAFFIC_SECONDS))
   # gcloud calls it a failure, too, when a revision without traffic is not ready, such as a candidate that never started:
-  # just then traffic must move. So what counts is where it is afterwards.
+  # just then traffic must move. So what counts is where it is, once Cloud Run has dealt with the newest wish.
   gcloud run services update-traffic "$GCP_SERVICE" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" \
-    --to-revisions="$(tr ' ' '=' <<<"$1" | paste -s -d , -)" || echo 'Not without objections. Where is the traffic?'
-  deadline=$((SECONDS + TRAFFIC_SECONDS))
-  until describe_service && [[ $(shares | sort) == "$(sort <<<"$1")" ]]; do
-    [[ $SECONDS -lt $deadline ]] || fail "The traffic did not move to $(tr '\n' ';' <<<"$1") It is at $(shares | tr '\n' ';')"
+    --to-revisions="$(tr ' ' '=' <<<"$1" | paste -s -d , -)" "${@:2}" || echo 'Not without objections. Where is the traffic?'
+  until describe_service && [[ $(jq '.metadata.generation == .status.observedGeneration' <<<"$output") == true &&
+    $(shares status | sort) == "$(sort <<<"$1")" ]]; do
+    [[ $SECONDS -lt $deadline ]] || fail "The traffic did not move to $(tr '\n' ';' <<<"$1") It is at $(shares status | tr '\n' ';')"
     sleep 1
   done
 }
-readonly TRAFFIC_SECONDS=${TRAFFIC_SECONDS:-30}
+readonly TRAFFIC_SECONDS=${TRAFFIC_SECONDS:-60}
 
 # show_log FILTER: the newest lines, oldest first. Cloud Logging may need some seconds until it has them.
 show_log() {
   local tries=6
   while [[ $tries -gt 0 ]]; do
-    attempt gcloud logging read "$1" --project="$GCP_PROJECT_ID" --order=desc --limit=40 \
-      --format='value[separator=" "](timestamp,severity,jsonPayload.message,textPayload)' || fail "The log cannot be read. $(reason)"
-    [[ -z $output ]] || break
+    attempt gcloud logging read "$1" --project="$GCP_PROJECT_ID" --order=desc --limit=40 --format=json || {
+      echo "The log cannot be read. $(reason)"
+      return
+    }
+    [[ $output == '[]' ]] || break
     tries=$((tries - 1))
     sleep "$LOG_DELAY_SECONDS"
   done
   echo '::group::The log'
-  tac <<<"${output:-There is none yet.}"
+  # A line that began with two colons would be a command to GitHub.
+  jq --raw-output 'reverse[] | [.timestamp, .severity, .jsonPayload.message // .textPayload // ""] | join(" ") | gsub("\n"; "\n| ")' <<<"$output"
   echo '::endgroup::'
 }
 readonly LOG_DELAY_SECONDS=${LOG_DELAY_SECONDS:-5}

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # What the page of the run says of this job: a table and, after a failure, what is known of its messages.
-# From: STATUS of the job, SIGN_IN, the outcome of that step; and, as far as the job knows them, COMMIT, DIGEST, REVISION,
-# PREVIOUS and URL.
+# From: STATUS of the job, SIGN_IN, the outcome of that step; and, as far as the job knows them, DIGEST, REVISION, PREVIOUS, URL
+# and COMMIT, if it is not the one of the run.
 set -euo pipefail
 
 log=$RUNNER_TEMP/pipeline.log
-commit=${COMMIT:-$GITHUB_SHA}
+commit=${COMMIT-$GITHUB_SHA}
 console=https://console.cloud.google.com
 
 row() { # row NAME TEXT: nothing without a text
@@ -20,7 +20,7 @@ revision_link() { # revision_link NAME
   echo
   echo '| | |'
   echo '|---|---|'
-  row Commit "[\`${commit:0:7}\`]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/commit/$commit)"
+  row Commit "${commit:+[\`${commit:0:7}\`]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/commit/$commit)}"
   row Image "${DIGEST:+\`${IMAGE_NAME:-}@$DIGEST\`}"
   row Revision "$(revision_link "${REVISION:-}")"
   row 'Before it' "$(revision_link "${PREVIOUS:-}")"

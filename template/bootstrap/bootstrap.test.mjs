@@ -380,7 +380,7 @@ describe('a second run', () => {
   test('leaves the access that somebody has set', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     await succeeds(bootstrap(urls()));
-    assert.equal(access(), 'false');
+    assert.equal(access(), 'False');
   });
 
   test('with --private does not leave a public service open in silence', async () => {
@@ -467,6 +467,12 @@ describe('before anything is changed it refuses', () => {
       ['--set-vars'],
     ],
     ['MySQL', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
+    [
+      'a version of PostgreSQL that this gcloud does not know',
+      () => (project.instances.main = instance(undefined, 'db-custom-1-3840')),
+      /gcloud components update/,
+      SQL,
+    ],
     [
       'an instance that does not exist',
       () => delete project.instances.main,
