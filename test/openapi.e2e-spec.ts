@@ -24,27 +24,6 @@ const operations = () =>
   );
 
 describe('the OpenAPI document', () => {
-  it('has every route', () => {
-    expect(
-      operations()
-        .map(({ name }) => name)
-        .toSorted(),
-    ).toEqual([
-      'DELETE /v1/vouchers/{id}',
-      'GET /',
-      'GET /health/live',
-      'GET /health/ready',
-      'GET /health/startup',
-      'GET /v1/me',
-      'GET /v1/vouchers',
-      'GET /v1/vouchers/stats',
-      'GET /v1/vouchers/{id}',
-      'PATCH /v1/vouchers/{id}',
-      'POST /v1/vouchers',
-      'POST /v1/vouchers/{code}/redemptions',
-    ]);
-  });
-
   it('declares every problem of the catalogue somewhere, with an example', () => {
     const declared = new Set(
       operations().flatMap(({ operation }) =>
