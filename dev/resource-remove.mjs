@@ -52,8 +52,9 @@ async function remove(name, deleteMigration) {
   );
   await edit(APP_MODULE, (text) => withoutModule(text, module));
   await edit(PROBLEMS, (text) => text.replaceAll(new RegExp(`^\\| \`(${codes.join('|')})\` .*\\n`, 'gm'), ''));
-  for (const file of globSync('{*.md,docs/**/*.md,test/fuzz/*.toml}'))
-    await edit(file, (text) => withoutMarked(text, name));
+  for (const file of globSync(['*.md', 'docs/**/*.md', 'test/**/*.toml'])) {
+    await edit(file, (text) => withoutTestsThatWent(withoutMarked(text, name), own));
+  }
 
   console.log(`Removed ${name}. Next: npm run openapi`);
   for (const place of placesThatName(name)) console.log(`  still named in ${place}`);
@@ -123,9 +124,16 @@ function withoutModule(text, module) {
     .replace(new RegExp(`\\b${module},?\\s*`), '');
 }
 
-/** Without what stands between the marks of the resource, in Markdown `<!-- vouchers -->` to `<!-- /vouchers -->`. */
+/** Without what stands between `<!-- vouchers -->` and `<!-- /vouchers -->`, and without its line in a list of folders. */
 function withoutMarked(text, name) {
-  return text.replaceAll(new RegExp(`^(<!--|#) ${name}(?: -->)?\\n[^]*?^\\1 /${name}(?: -->)?\\n`, 'gm'), '');
+  return text
+    .replaceAll(new RegExp(`^(<!--|#) ${name}(?: -->)?\\n[^]*?^\\1 /${name}(?: -->)?\\n`, 'gm'), '')
+    .replaceAll(new RegExp(`^ +${name}/ .*\\n`, 'gm'), '');
+}
+
+/** Without the rows of tables that point to a test which has gone. */
+function withoutTestsThatWent(text, tests) {
+  return text.replaceAll(/^\|.*\n/gm, (row) => (tests.some((test) => row.includes(`/${test})`)) ? '' : row));
 }
 
 /** Lines that a reader should look at. */
