@@ -124,7 +124,7 @@ function withoutModule(text, module) {
     .replace(new RegExp(`\\b${module},?\\s*`), '');
 }
 
-/** Without what stands between `<!-- vouchers -->` and `<!-- /vouchers -->`, and without its line in a list of folders. */
+/** Without what stands between `<!-- NAME -->` and `<!-- /NAME -->`, and without its line in a list of folders. */
 function withoutMarked(text, name) {
   return text
     .replaceAll(new RegExp(`^(<!--|#) ${name}(?: -->)?\\n[^]*?^\\1 /${name}(?: -->)?\\n`, 'gm'), '')

@@ -1,7 +1,7 @@
 // Ten resources with every type of field, made in one fresh clone: what the generator writes passes every check as it is,
 // and can be taken away again.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -14,11 +14,7 @@ after(() => clone.remove());
 const read = (file) => readFileSync(join(clone.folder, file), 'utf8');
 const write = (file, text) => writeFileSync(join(clone.folder, file), text);
 
-/** Runs a command that may fail; what it says comes with its exit code. */
-function attempt(command, ...args) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: clone.folder, encoding: 'utf8', input: '' });
-  return { status, output: stdout + stderr };
-}
+const attempt = (...command) => clone.attempt(...command);
 
 /** Runs scripts of package.json, which all must pass. */
 function passes(...scripts) {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,11 @@ export function freshCopy(name) {
   return {
     folder,
     run,
+    /** Runs a command that may fail; what it says comes with its exit code. */
+    attempt(command, ...args) {
+      const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8', input: '', env });
+      return { status, output: stdout + stderr };
+    },
     commitAll: (message) => commitAll(run, message),
     /** The files that differ from the last commit. */
     changes: () => run('git', 'status', '--porcelain', '--untracked-files=all').split('\n').filter(Boolean),

@@ -1,7 +1,8 @@
-// What the scenarios ask of the service: the example's writes, and where there is no example, who they are.
-import { existsSync } from 'node:fs';
+// What the scenarios ask of the service: the writes of the resource that has a file of its own in workloads/, and where
+// there is none, who they are.
+import { readdirSync } from 'node:fs';
 
-const file = existsSync('test/container/vouchers.mjs') ? './vouchers.mjs' : './me.mjs';
+const file = readdirSync('test/container/workloads').find((name) => name !== 'me.mjs') ?? 'me.mjs';
 
 /**
  * - `scopes` of the harness' key; `prepare(instance, headers)` makes what the requests need
@@ -10,4 +11,4 @@ const file = existsSync('test/container/vouchers.mjs') ? './vouchers.mjs' : './m
  * - `large` is where a body goes that is too large, and the answer to it
  * - `assertNothingLost(database, traffic)` holds what was answered against the database
  */
-export const workload = await import(file);
+export const workload = await import(`./workloads/${file}`);

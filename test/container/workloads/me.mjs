@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createOfflineKey, credentials } from './credentials.mjs';
+import { createOfflineKey, credentials } from '../credentials.mjs';
 
 export const scopes = 'none';
 export const ask = '/v1/me';
