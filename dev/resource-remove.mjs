@@ -12,14 +12,16 @@ const MIGRATIONS = 'src/database/migrations';
 const PROBLEMS = 'docs/problems.md';
 const USAGE = `Usage: npm run resource:remove -- NAME [--delete-migration]
   --delete-migration removes the migration that made the table, in place of adding one that drops it: for a table that no
-  deployed database has.`;
+  deployed database has. --no-openapi leaves openapi.json as it is.`;
 
 const matches = (text, pattern) => [...text.matchAll(pattern)].map(([, match]) => match);
 const toPosix = (path) => path.replaceAll('\\', '/');
 
 try {
-  const { name, deleteMigration } = parse();
+  const { name, deleteMigration, openapi } = parse();
   await remove(name, deleteMigration);
+  if (openapi) withoutPromises(name);
+  report(name);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
@@ -28,10 +30,13 @@ try {
 function parse() {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { 'delete-migration': { type: 'boolean', default: false } },
+    options: {
+      'delete-migration': { type: 'boolean', default: false },
+      'no-openapi': { type: 'boolean', default: false },
+    },
   });
   if (positionals.length !== 1) throw new Error(USAGE);
-  return { name: positionals[0], deleteMigration: values['delete-migration'] };
+  return { name: positionals[0], deleteMigration: values['delete-migration'], openapi: !values['no-openapi'] };
 }
 
 async function remove(name, deleteMigration) {
@@ -55,8 +60,19 @@ async function remove(name, deleteMigration) {
   for (const file of globSync(['*.md', 'docs/**/*.md', 'test/**/*.toml'])) {
     await edit(file, (text) => withoutTestsThatWent(withoutMarked(text, name), own));
   }
+}
 
-  console.log(`Removed ${name}. Next: npm run openapi`);
+/** The document loses the routes, and that this breaks who called them is recorded for the reviewer. */
+function withoutPromises(name) {
+  const steps = [['dev/openapi.mjs'], ['dev/openapi-breaking.mjs', '--accept', `resource:remove ${name}`]];
+  for (const args of steps) {
+    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+    if (status !== 0) throw new Error(`${name} is removed, but for openapi.json. Run: npm run openapi`);
+  }
+}
+
+function report(name) {
+  console.log(`Removed ${name}. Next: npm run check`);
   for (const place of placesThatName(name)) console.log(`  still named in ${place}`);
 }
 

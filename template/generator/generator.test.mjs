@@ -198,7 +198,8 @@ describe('resource:remove', () => {
     clone.run('git', 'revert', '--no-edit', 'HEAD');
   });
 
-  test('takes files, registration and problems, and a migration drops the table', () => {
+  test('takes files, registration and problems, a migration drops the table, and what it breaks is recorded', () => {
+    clone.run('git', 'tag', 'v1.0.0');
     const { status, output } = remove('invoices');
     assert.equal(status, 0, output);
     const migration = readdirSync(join(clone.folder, 'src/database/migrations')).find((name) =>
@@ -207,6 +208,10 @@ describe('resource:remove', () => {
     assert.match(read(`src/database/migrations/${migration}`), /DROP TABLE "invoices"[^]*DROP TYPE "invoices_status"/);
     assert.ok(!existsSync(join(clone.folder, 'src/invoices')));
     assert.doesNotMatch(read('src/app.module.ts') + read('docs/problems.md'), /invoice/i);
+    const { since, accepted } = JSON.parse(read('openapi-breaking.json'));
+    assert.equal(since, 'v1.0.0');
+    assert.deepEqual([...new Set(Object.values(accepted))], ['resource:remove invoices']);
+    passes('openapi:check', 'openapi:breaking');
     assert.equal(remove('invoices').status, 1);
   });
 
@@ -214,7 +219,7 @@ describe('resource:remove', () => {
     for (const [, plural] of RESOURCES.slice(1)
       .toReversed()
       .concat([['', 'payments']])) {
-      const { status, output } = remove(plural, '--delete-migration');
+      const { status, output } = remove(plural, '--delete-migration', '--no-openapi');
       assert.equal(status, 0, output);
     }
     passes('format:check', 'lint', 'types', 'unused', 'db:check');

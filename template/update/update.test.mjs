@@ -33,7 +33,6 @@ before(() => {
   service.run('npm', 'run', 'init', '--', '--name', 'shop-api', '--owner', 'Acme', '--yes');
   service.run('npm', 'run', 'generate', '--', 'orders', '--fields=number:string:unique,paid:boolean');
   service.run('npm', 'run', 'resource:remove', '--', 'vouchers');
-  service.run('npm', 'run', 'openapi');
   edit(
     service.folder,
     'src/app.setup.ts',
