@@ -168,7 +168,7 @@ describe('resource:remove', () => {
   test('refuses what is no resource, and says which there are', () => {
     const { status, output } = remove('auth');
     assert.equal(status, 1);
-    assert.match(output, /There is no resource auth\. There are: .*vouchers/);
+    assert.match(output, /There is no resource auth\. There are: .*invoices/);
   });
 
   test('refuses while other code needs it', () => {

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import prettier from 'prettier';
-import { withAnswers, withHead, withHolder, withoutLinesAbout, withoutTemplateParts } from './text.mjs';
+import { withAnswers, withHead, withHolder, withoutLinesAbout, withoutParts } from './text.mjs';
 
 const CHANGELOG = '# Changelog\n\n## Unreleased\n';
 
@@ -63,7 +63,8 @@ function changed(file, before, oldName, answers, gone) {
   let text = before;
   if (file === 'README.md') text = withHead(text, answers);
   if (file === 'LICENSE' && answers.owner) text = withHolder(text, answers.owner);
-  if (!answers.keepTemplate) text = withoutTemplateParts(text);
+  text = withoutParts(text, 'init');
+  if (!answers.keepTemplate) text = withoutParts(text, 'template');
   if (file.endsWith('.md')) text = withoutLinesAbout(text, gone);
   return text.replaceAll(oldName, answers.name);
 }

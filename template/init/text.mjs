@@ -1,11 +1,12 @@
 // What init does to the text of the files that stay.
 
 /**
- * Without what belongs to the starter alone, which stands between two lines with these marks: `<!-- template -->` and
- * `<!-- /template -->` in Markdown, `# template` and `# /template`, or with `//`, elsewhere.
+ * Without what stands between two lines with this mark: `<!-- template -->` and `<!-- /template -->` in Markdown,
+ * `# template` and `# /template`, or with `//`, elsewhere. The mark is `template` around what belongs to the workshop, and
+ * `init` around what is over once init has run.
  */
-export function withoutTemplateParts(text) {
-  return text.replaceAll(/^( *)(<!--|#|\/\/) template( -->)?\n[^]*?^\1\2 \/template( -->)?\n/gm, '');
+export function withoutParts(text, mark) {
+  return text.replaceAll(new RegExp(`^( *)(<!--|#|//) ${mark}( -->)?\\n[^]*?^\\1\\2 /${mark}( -->)?\\n`, 'gm'), '');
 }
 
 /** Without the rows and list items of Markdown that are about scripts or files that have gone. */
@@ -33,7 +34,7 @@ function without(object, keys) {
 export function withHead(readme, { title, description }) {
   return readme
     .replace(/^# .*\n/, `# ${title}\n`)
-    .replace(/^<!-- template -->\n[^]*?^<!-- \/template -->\n/m, `${description.replace(/\.?$/, '.')}\n`);
+    .replace(/^<!-- init -->\n[^]*?^<!-- \/init -->\n/m, `${description.replace(/\.?$/, '.')}\n`);
 }
 
 /** The licence names its holder. */

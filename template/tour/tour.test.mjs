@@ -46,7 +46,7 @@ async function startsWith(...command) {
     service.once('exit', () => reject(new Error(`${command.join(' ')} ended:\n${output}`)));
   });
   service.removeAllListeners('exit');
-  process.kill(-service.pid, 'SIGINT');
+  process.kill(-Number(service.pid), 'SIGINT'); // Ctrl-C reaches the whole group
   if (service.exitCode === null) await once(service, 'exit');
 }
 
