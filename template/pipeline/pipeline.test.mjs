@@ -373,11 +373,12 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     const serving = project.service.statusTraffic[0].revisionName;
     project.cloud.meanwhile = () => {
       const [candidate] = project.service.statusTraffic;
-      project.service.statusTraffic = [
+      project.service.traffic = [
         { ...candidate, percent: 5 },
         { revisionName: serving, percent: 95 },
         ...project.service.statusTraffic.filter(({ tag }) => tag),
       ];
+      project.service.statusTraffic = project.service.traffic;
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);

@@ -99,7 +99,7 @@ export const run = {
     },
   },
   'run services update-traffic': {
-    usage: 'SERVICE --region= --to-revisions= [--clear-tags]',
+    usage: 'SERVICE --region= --to-revisions= [--async] [--clear-tags]',
     changes: true,
     on: ({ find, args }) => ({
       'runtime account': find(
@@ -130,6 +130,10 @@ export const run = {
       // Also a tag, without any traffic, holds the change up.
       const unready = service.traffic.find(({ revisionName }) => !service.revisions[revisionName].ready);
       if (!unready) service.statusTraffic = service.traffic;
+      if (args.async) {
+        say('Updating traffic asynchronously.');
+        return '';
+      }
       ask(caller, OTHERS['waiting for a service'], { project: find('project') });
       // And gcloud calls it a failure when it is only the newest revision that is not ready.
       if (unready || !Object.values(service.revisions).at(-1).ready) throw notReady(service);
