@@ -372,12 +372,14 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('somebody moves the traffic during a canary', async (project) => {
     const serving = project.service.statusTraffic[0].revisionName;
     project.cloud.meanwhile = () => {
-      const [candidate] = project.service.statusTraffic;
-      project.service.statusTraffic = [
+      const { service } = project;
+      const [candidate] = service.traffic;
+      service.traffic = [
         { ...candidate, percent: 5 },
         { revisionName: serving, percent: 95 },
-        ...project.service.statusTraffic.filter(({ tag }) => tag),
+        ...service.traffic.filter(({ tag }) => tag),
       ];
+      service.statusTraffic = service.traffic;
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
@@ -388,11 +390,10 @@ describe('what goes wrong', { concurrency: 2 }, () => {
 
   scenario('the traffic is divided when a deployment begins', async (project) => {
     succeeds(await project.deploy(SECOND));
-    const [old, , candidate] = Object.keys(project.service.revisions).slice(-3);
-    project.service.statusTraffic = [
-      { revisionName: old, percent: 50 },
-      { revisionName: candidate ?? old, percent: 50 },
-    ];
+    const { service } = project;
+    const [first, second] = Object.keys(service.revisions).slice(-2);
+    service.traffic = [first, second].map((revisionName) => ({ revisionName, percent: 50 }));
+    service.statusTraffic = service.traffic;
     const outcome = await project.deploy(THIRD);
     assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
     assert.equal(outcome.diagnosis, 'The traffic is divided');
