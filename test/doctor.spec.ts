@@ -481,6 +481,20 @@ describe('local', () => {
     expect((await examine()).find('local.dependencies')).toMatchObject({ status: 'ok' });
   });
 
+  it('a file that cannot be read fails its check alone', async () => {
+    edit('package.json', '{', '');
+    const { checks, status } = await examine();
+    expect(status).toBe(1);
+    expect(checks.filter((check) => check.status === 'fail')).toEqual([
+      {
+        id: 'local.node',
+        status: 'fail',
+        detail: expect.stringMatching(/^could not be checked: .*JSON/),
+        fix: expect.stringMatching(/^git status/),
+      },
+    ]);
+  });
+
   describe('.env', () => {
     it('is fine with names and values that the service takes', async () => {
       install();
@@ -599,6 +613,7 @@ describe('local', () => {
     expect((await examine()).find('local.database')?.detail).toMatch(/which npm start starts$/);
     const server = await startPostgres(join(clone, '.data', 'postgres'), { durable: false });
     undoing.push(() => rmSync(join(clone, '.data'), { recursive: true }));
+    const pidFile = readFileSync(join(clone, '.data/postgres/cluster/data/postmaster.pid'));
     try {
       const { find } = await examine();
       expect(find('local.database')).toMatchObject({ status: 'ok', detail: expect.stringMatching(/which runs$/) });
@@ -606,6 +621,9 @@ describe('local', () => {
     } finally {
       await server.stop();
     }
+    // As a server that was killed leaves it.
+    writeFileSync(join(clone, '.data/postgres/cluster/data/postmaster.pid'), pidFile);
+    expect((await examine()).find('local.database')?.detail).toMatch(/which npm start starts$/);
     expect((await examine()).find('local.migrations')).toMatchObject({ status: 'ok' });
   });
 });
@@ -666,6 +684,10 @@ describe('--explain', () => {
       'Invalid account type',
     ],
     // The build
+    [
+      '::error title=build::The builder cloud-build needs GCP_BUILD_ACCOUNT, GCP_BUILD_BUCKET and GCP_BUILD_LOG_BUCKET. Run deploy/bootstrap.sh again, with --with-cloud-build.',
+      'The builder cloud-build needs',
+    ],
     [
       'the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled',
       'the --mount option',

@@ -3,7 +3,7 @@
 import { code, fail, ok, read, warn } from './check.mjs';
 import { readGrants } from './grants.mjs';
 import { connectionsNeeded, liveProbeOf, probeOf } from './manifest.mjs';
-import { NOTHING_THERE, Project } from './project.mjs';
+import { isPublic, NOTHING_THERE, Project } from './project.mjs';
 
 const SIGN_IN = 'gcloud auth login, as an owner of the project';
 const EVERYBODY = new Set(['allUsers', 'allAuthenticatedUsers']);
@@ -27,7 +27,7 @@ export async function cloud(options) {
     ...here(['runtime_secret', 'migrator_secret'].map(secretCheck)),
     ...here(project.expectedGrants.map(grantCheck)),
     ...here([...project.accounts.map(widerCheck), everybody, deployer]),
-    ...here([service, identity, traffic, probes, migration, connections, images]),
+    ...here([service, identity, traffic, probes, migration, connections, image, images]),
   ];
 }
 
@@ -152,64 +152,68 @@ const keysCheck = (who) => ({
 
 const pool = {
   id: 'cloud.pool',
-  run: (project) =>
-    of(
-      project,
-      ['iam', 'workload-identity-pools', 'describe', project.names.pool, '--location=global'],
-      `the pool ${project.names.pool}`,
-      ({ state, disabled }) =>
-        state === 'ACTIVE' && !disabled
-          ? ok(project.names.pool)
-          : fail(`${project.names.pool} is ${disabled ? 'switched off' : state}`, project.bootstrap),
-    ),
+  run(project) {
+    const { pool: name, project: id } = project.names;
+    const describe = ['iam', 'workload-identity-pools', 'describe', name, '--location=global'];
+    return of(project, describe, `the pool ${name}`, ({ state, disabled }) => {
+      if (state !== 'ACTIVE') return fail(`${name} is ${state}`, project.bootstrap);
+      return disabled
+        ? fail(
+            `${name} is switched off`,
+            `gcloud iam workload-identity-pools update ${name} --location=global --project=${id} --no-disabled`,
+          )
+        : ok(name);
+    });
+  },
 };
 
-/** As deploy/bootstrap.sh writes it, with whatever numbers. */
-const CONDITION =
-  /^assertion\.repository_id=='(?<repository>\d+)' && assertion\.repository_owner_id=='(?<owner>\d+)' && assertion\.ref=='refs\/heads\/main' && assertion\.event_name=='workflow_dispatch' && \(assertion\.workflow_ref\.endsWith\('\/\.github\/workflows\/deploy\.yml@refs\/heads\/main'\) \|\| assertion\.workflow_ref\.endsWith\('\/\.github\/workflows\/rollback\.yml@refs\/heads\/main'\)\)$/;
+/** What deploy/bootstrap.sh lets a provider trust, but for the numbers of the repository and its owner. */
+const CONDITION = [
+  "assertion.repository_id=='ID'",
+  "assertion.repository_owner_id=='ID'",
+  "assertion.ref=='refs/heads/main'",
+  "assertion.event_name=='workflow_dispatch'",
+  "(assertion.workflow_ref.endsWith('/.github/workflows/deploy.yml@refs/heads/main') || assertion.workflow_ref.endsWith('/.github/workflows/rollback.yml@refs/heads/main'))",
+].join(' && ');
+const MAPPING = { 'google.subject': "'run:' + assertion.run_id", 'attribute.repository_id': 'assertion.repository_id' };
+const ISSUER = 'https://token.actions.githubusercontent.com';
 
 const provider = {
   id: 'cloud.provider',
   run(project) {
-    const { names, number, bootstrap, ids } = project;
+    const { names, number, bootstrap } = project;
+    const { pool: inPool, provider: name } = names;
     const [, named] = /^projects\/([^/]+)\//.exec(names.wifProvider) ?? [];
     if (named !== number) {
       return fail(
         `GCP_WIF_PROVIDER is of the project ${named}, and ${names.project} has the number ${number}`,
-        `gh variable set ${project.prefix}GCP_WIF_PROVIDER --body projects/${number}/locations/global/workloadIdentityPools/${names.pool}/providers/${names.provider}`,
+        `gh variable set ${project.prefix}GCP_WIF_PROVIDER --body projects/${number}/locations/global/workloadIdentityPools/${inPool}/providers/${name}`,
       );
     }
-    return of(
-      project,
-      project.describeProvider,
-      `the provider ${names.provider}`,
-      ({ state, disabled, attributeCondition = '', attributeMapping = {}, oidc }) => {
-        if (state !== 'ACTIVE' || disabled)
-          return fail(`${names.provider} is ${disabled ? 'switched off' : state}`, bootstrap);
-        const trusted = CONDITION.exec(attributeCondition)?.groups;
-        if (!trusted)
-          return fail(`it trusts something else: ${attributeCondition || 'every run of every repository'}`, bootstrap);
-        if (oidc?.issuerUri !== 'https://token.actions.githubusercontent.com')
-          return fail(`it believes ${oidc?.issuerUri}, which is not GitHub`, bootstrap);
-        if (ids && (ids.repository !== trusted.repository || ids.owner !== trusted.owner)) {
-          return fail(
-            `it trusts the repository ${trusted.repository} of ${trusted.owner}, and this one is ${ids.repository} of ${ids.owner}`,
-            bootstrap,
-          );
-        }
-        // GitHub's own subject can be longer than what Google takes.
-        if (
-          attributeMapping['google.subject'] !== "'run:' + assertion.run_id" ||
-          attributeMapping['attribute.repository_id'] !== 'assertion.repository_id'
-        ) {
-          return fail(
+    const update = `gcloud iam workload-identity-pools providers update-oidc ${name} --workload-identity-pool=${inPool} --location=global --project=${names.project}`;
+    return of(project, project.describeProvider, `the provider ${name}`, (found) => {
+      const { state, disabled, attributeCondition = '', attributeMapping = {}, oidc } = found;
+      if (state !== 'ACTIVE') return fail(`${name} is ${state}`, bootstrap);
+      if (disabled) return fail(`${name} is switched off`, `${update} --no-disabled`);
+      if (attributeCondition.replaceAll(/'\d+'/g, "'ID'") !== CONDITION) {
+        return fail(`it trusts ${attributeCondition || 'every run of every repository'}`, bootstrap);
+      }
+      const trusted = attributeCondition.match(/\d+/g).join(' of ');
+      if (project.ids && trusted !== project.ids.join(' of ')) {
+        return fail(`it trusts the repository ${trusted}, and this one is ${project.ids.join(' of ')}`, bootstrap);
+      }
+      if (oidc.issuerUri !== ISSUER) {
+        return fail(`it believes ${oidc.issuerUri}, which is not GitHub`, `${update} --issuer-uri=${ISSUER}`);
+      }
+      // GitHub's own subject can be longer than what Google takes.
+      const mapping = Object.entries(MAPPING);
+      return mapping.every(([attribute, value]) => attributeMapping[attribute] === value)
+        ? ok(`two workflows on main, started by hand, of the repository ${trusted}`)
+        : fail(
             'it maps other attributes than deploy/bootstrap.sh does',
-            `gcloud iam workload-identity-pools providers update-oidc ${names.provider} --workload-identity-pool=${names.pool} --location=global --project=${names.project} --attribute-mapping="google.subject='run:' + assertion.run_id,attribute.repository_id=assertion.repository_id"`,
+            `${update} --attribute-mapping="${mapping.map((pair) => pair.join('=')).join(',')}"`,
           );
-        }
-        return ok(`two workflows on main, started by hand, of the repository ${trusted.repository}`);
-      },
-    );
+    });
   },
 };
 
@@ -309,15 +313,15 @@ async function findWider(project, concerns, whoHas) {
 const service = {
   id: 'cloud.service',
   run: (project) =>
-    of(project, project.describeService, `the service ${project.names.service}`, ({ metadata, status }) => {
-      const ready = status.conditions?.find(({ type }) => type === 'Ready');
-      const who = metadata.annotations?.['run.googleapis.com/invoker-iam-disabled'] === 'true' ? 'public' : 'private';
+    of(project, project.describeService, `the service ${project.names.service}`, (found) => {
+      const { conditions = [], latestCreatedRevisionName: newest, url } = found.status;
+      const ready = conditions.find(({ type }) => type === 'Ready');
       return ready?.status === 'False'
         ? warn(
-            `the newest revision is not ready: ${ready.message ?? ready.reason}`,
-            'npm run doctor -- --explain, with its log',
+            `${newest} is not ready: ${ready.message ?? ready.reason}`,
+            `gcloud logging read 'resource.labels.revision_name=${newest}' --project=${project.names.project} --limit=50 --format='value(textPayload,jsonPayload.message)' | npm run doctor -- --explain`,
           )
-        : ok(`${project.names.service}, ${who}, ${status.url}`);
+        : ok(`${project.names.service}, ${isPublic(found) ? 'public' : 'private'}, ${url}`);
     }),
 };
 
@@ -334,12 +338,19 @@ const traffic = {
           `gh workflow run rollback.yml -f environment=${project.options.environment} -f revision=REVISION`,
         );
       }
-      return (spec.traffic ?? [{ latestRevision: true }]).some(({ latestRevision }) => latestRevision)
-        ? warn(
-            `not pinned: whatever revision is newest gets it, and just now ${list}`,
-            `gcloud run services update-traffic ${names.service} --to-revisions=${shares[0]?.revisionName}=100 --region=${names.region} --project=${names.project}`,
-          )
-        : ok(list);
+      if ((spec.traffic ?? [{ latestRevision: true }]).some(({ latestRevision }) => latestRevision)) {
+        return warn(
+          `not pinned: whatever revision is newest gets it, and just now ${list}`,
+          `gcloud run services update-traffic ${names.service} --to-revisions=${shares[0]?.revisionName}=100 --region=${names.region} --project=${names.project}`,
+        );
+      }
+      const newest = status.latestReadyRevisionName;
+      return newest === shares[0]?.revisionName
+        ? ok(list)
+        : warn(
+            `${list}, and ${newest}, which is newer and ready, has none: it was rolled back, or did not pass`,
+            project.deploy,
+          );
     }),
 };
 
@@ -403,31 +414,78 @@ const migration = {
 const connections = {
   id: 'cloud.connections',
   run(project) {
-    const { names } = project;
+    const { connection, cloud_sql: instance, project: id } = project.names;
     const needed = connectionsNeeded();
-    if (!names.cloud_sql) return ok(`a rollout takes ${needed}; SHOW max_connections tells what the database allows`);
+    if (!connection) return ok(`a rollout takes ${needed}; SHOW max_connections tells what the database allows`);
+    if (!instance) {
+      return fail(
+        `GCP_CLOUD_SQL_INSTANCE is ${connection}, and not ${id}:REGION:INSTANCE`,
+        `gh variable set ${project.prefix}GCP_CLOUD_SQL_INSTANCE --body ${id}:REGION:INSTANCE`,
+      );
+    }
     return of(
       project,
-      ['sql', 'instances', 'describe', names.cloud_sql],
-      `the instance ${names.cloud_sql}`,
+      ['sql', 'instances', 'describe', instance],
+      `the instance ${instance}`,
       ({ settings, state }) => {
+        const patch = `gcloud sql instances patch ${instance} --project=${id}`;
         if (state && state !== 'RUNNABLE')
-          return fail(
-            `${names.cloud_sql} is ${state}`,
-            `gcloud sql instances patch ${names.cloud_sql} --activation-policy=ALWAYS --project=${names.project}`,
-          );
-        const set = (settings.databaseFlags ?? []).find(({ name }) => name === 'max_connections')?.value;
-        const small = new RegExp(`${settings.tier}\\) allowed=(\\d+)`).exec(read('deploy/bootstrap.sh'))?.[1];
-        const allowed = Number(set ?? small ?? /\ballowed=(\d+)/.exec(read('deploy/bootstrap.sh'))[1]);
-        return needed > allowed
-          ? fail(
-              `${names.cloud_sql} allows ${allowed}, and a rollout takes ${needed}`,
-              `Lower maxScale or DATABASE_POOL_MAX in deploy/service.yaml, or: gcloud sql instances patch ${names.cloud_sql} --database-flags=max_connections=${needed} --project=${names.project}`,
-            )
-          : ok(`a rollout takes ${needed} of ${set || small ? '' : 'at least '}${allowed}`);
+          return fail(`${instance} is ${state}`, `${patch} --activation-policy=ALWAYS`);
+        const { databaseFlags: flags = [], tier } = settings;
+        const allowed = Number(flags.find(({ name }) => name === 'max_connections')?.value ?? standardOf(tier));
+        if (needed <= allowed) return ok(`a rollout takes ${needed} of ${allowed} or more`);
+        // A patch forgets the flags that it does not name.
+        const kept = flags
+          .filter(({ name }) => name !== 'max_connections')
+          .map(({ name, value }) => `,${name}=${value}`);
+        return fail(
+          `${instance} allows ${allowed}, and a rollout takes ${needed}`,
+          `${patch} --database-flags=max_connections=${needed}${kept.join('')}, or lower maxScale or DATABASE_POOL_MAX in deploy/service.yaml`,
+        );
       },
     );
   },
+};
+
+/** What a machine allows by its size, as deploy/bootstrap.sh knows it. */
+function standardOf(tier) {
+  const script = code('deploy/bootstrap.sh');
+  return (new RegExp(`${tier}\\) allowed=(\\d+)`).exec(script) ?? /\ballowed=(\d+)/.exec(script))[1];
+}
+
+const imagesOf = ({ names }) => `${names.region}-docker.pkg.dev/${names.project}/${names.repository}`;
+
+/** What a check says of the service's images, the newest first. */
+async function ofImages(project, judge) {
+  const path = imagesOf(project);
+  return of(project, ['artifacts', 'docker', 'images', 'list', path, '--include-tags'], 'the list of images', (all) =>
+    judge(
+      all
+        .filter((image) => image.package === `${path}/${project.names.service}`)
+        .toSorted((a, b) => Date.parse(b.createTime) - Date.parse(a.createTime)),
+    ),
+  );
+}
+
+const image = {
+  id: 'cloud.image',
+  run: (project) =>
+    ofServing(project, ({ metadata, spec }) =>
+      ofImages(project, (found) => {
+        const [name, digest] = spec.containers[0].image.split('@');
+        const mark = `serving-${project.options.environment}`;
+        const serving = found.find(({ version }) => version === digest);
+        if (!serving) {
+          return fail(`the image of ${metadata.name} is gone: no further instance of it can start`, project.deploy);
+        }
+        return serving.tags?.includes(mark)
+          ? ok(`that of ${metadata.name} is there, and marked ${mark}`)
+          : warn(
+              `that of ${metadata.name} is not marked ${mark}, so the clean-up may take it`,
+              `gcloud artifacts docker tags add ${name}@${digest} ${name}:${mark}`,
+            );
+      }),
+    ),
 };
 
 /** The clean-up runs about once a day. */
@@ -435,51 +493,17 @@ const CLEANED_AFTER_DAYS = 3;
 
 const images = {
   id: 'cloud.images',
-  async run(project) {
-    const { names, options } = project;
-    const path = `${names.region}-docker.pkg.dev/${names.project}/${names.repository}`;
-    const revision = await project.serving();
-    return of(
-      project,
-      ['artifacts', 'docker', 'images', 'list', path, '--include-tags'],
-      'the list of images',
-      async (all) => {
-        const found = all
-          .filter((image) => image.package === `${path}/${names.service}`)
-          .map(({ version, createTime, tags = [] }) => ({
-            version,
-            createTime,
-            tags: [tags].flat().join(',').split(/, */),
-          }));
-        if (revision !== NOTHING_THERE) {
-          const { value } = await project.gcloud(...project.describeRevision(revision));
-          const [, digest] = value?.spec.containers[0].image.split('@') ?? [];
-          const serving = found.find(({ version }) => version === digest);
-          if (!serving)
-            return fail(`the image of ${revision} is gone: no further instance of it can start`, project.deploy);
-          const mark = `serving-${options.environment}`;
-          if (!serving.tags.includes(mark)) {
-            return warn(
-              `the image of ${revision} is not marked ${mark}, so the clean-up may take it`,
-              `gcloud artifacts docker tags add ${path}/${names.service}@${digest} ${path}/${names.service}:${mark}`,
-            );
-          }
-        }
-        const { keepCount } = JSON.parse(read('deploy/cleanup-policy.json')).find(
-          (policy) => policy.mostRecentVersions,
-        ).mostRecentVersions;
-        const old = Date.now() - CLEANED_AFTER_DAYS * 86_400_000;
-        const left = found
-          .toSorted((a, b) => Date.parse(b.createTime) - Date.parse(a.createTime))
-          .slice(keepCount)
-          .filter(
-            ({ createTime, tags }) =>
-              Date.parse(createTime) < old && !tags.some((tag) => /^(serving|previous)-/.test(tag)),
-          );
-        return left.length > 0
-          ? warn(`${left.length} of ${found.length} should have been cleaned up`, project.bootstrap)
-          : ok(`${found.length}, and what serves is among them`);
-      },
-    );
-  },
+  run: (project) =>
+    ofImages(project, (found) => {
+      const policies = JSON.parse(read('deploy/cleanup-policy.json'));
+      const { keepCount } = policies.find((policy) => policy.mostRecentVersions).mostRecentVersions;
+      const old = Date.now() - CLEANED_AFTER_DAYS * 86_400_000;
+      const left = found
+        .slice(keepCount)
+        .filter(({ createTime }) => Date.parse(createTime) < old)
+        .filter(({ tags }) => !tags?.some((tag) => /^(serving|previous)-/.test(tag)));
+      return left.length > 0
+        ? warn(`${left.length} of ${found.length} should have been cleaned up`, project.bootstrap)
+        : ok(`${found.length}`);
+    }),
 };

@@ -8,9 +8,7 @@
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { cloud } from './cloud.mjs';
-import { local } from './local.mjs';
-import { repository } from './repository.mjs';
+import { fail } from './check.mjs';
 import { explain } from './troubles.mjs';
 
 process.chdir(join(import.meta.dirname, '..', '..'));
@@ -40,16 +38,31 @@ function readOptions() {
 }
 
 async function examine(options) {
+  // Not at the top: what explains a run that failed should need as little as it can.
+  const [{ local }, { repository }, { cloud }] = await Promise.all([
+    import('./local.mjs'),
+    import('./repository.mjs'),
+    import('./cloud.mjs'),
+  ]);
   const checks = [...local, ...repository, ...(options.cloud ? await cloud(options) : [])];
   const findings = await Promise.all(
     checks.map(async ({ id, run }) => {
-      const { status, detail, fix = '' } = await run({ options });
+      const { status, detail, fix = '' } = await attempt(run, options);
       return { id, status, detail, fix };
     }),
   );
   if (options.json) console.log(JSON.stringify({ checks: findings }, null, 2));
   else print(findings);
   if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
+}
+
+/** A check that breaks, on a file that cannot be read, must not hide what the others have found. */
+async function attempt(run, options) {
+  try {
+    return await run({ options });
+  } catch (error) {
+    return fail(`could not be checked: ${error.message}`, 'git status, and git diff: a file is not as it should be');
+  }
 }
 
 function print(findings) {

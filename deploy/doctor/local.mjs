@@ -133,8 +133,7 @@ const database = {
     const fix = 'Start it, or correct DATABASE_URL; without it npm start brings a database of its own';
     try {
       if (!isInstalled()) return ok(`${await knock(url)} answers; after npm ci the doctor signs in, too`);
-      const version = await query(url, `SELECT current_setting('server_version_num')::int / 10000 AS major`);
-      const { major } = version[0];
+      const [{ major }] = await query(url, `SELECT current_setting('server_version_num')::int / 10000 AS major`);
       return major < 15
         ? fail(
             `PostgreSQL ${major}, and deploy/database-roles.sql needs 15 or newer`,
@@ -150,8 +149,7 @@ const database = {
 const migrations = {
   id: 'local.migrations',
   async run() {
-    const external = settings()('DATABASE_URL');
-    const url = external ?? (await embeddedUrl());
+    const url = settings()('DATABASE_URL') ?? (await embeddedUrl());
     if (!url) return ok('npm start applies them to the embedded PostgreSQL');
     if (!isInstalled()) return warn('not compared, because dependencies are missing', 'npm ci');
     const all = [...read('src/database/migrations/index.ts').matchAll(/^import \{ (\w+) \}/gm)].map(([, name]) => name);
@@ -163,8 +161,6 @@ const migrations = {
         ? warn(`pending: ${pending.join(', ')}`, 'npm run db:migrate')
         : ok(`all ${all.length} have been applied`);
     } catch (error) {
-      // Left behind by a server that was killed.
-      if (!external) return ok('npm start applies them to the embedded PostgreSQL');
       return warn(`not compared: ${reasonOf(error)}`, 'See local.database');
     }
   },
@@ -174,7 +170,15 @@ const migrations = {
 async function embeddedUrl() {
   if (!isInstalled()) return undefined;
   const { DEVELOPMENT, runningUrl } = await import('../../dev/postgres.mjs');
-  return runningUrl(DEVELOPMENT);
+  const url = runningUrl(DEVELOPMENT);
+  // One that was killed leaves its files as they were.
+  return (
+    url &&
+    query(url, 'SELECT').then(
+      () => url,
+      () => undefined,
+    )
+  );
 }
 
 async function query(url, sql) {

@@ -30,46 +30,51 @@ export class Project {
     this.prefix = prefixOf(options);
   }
 
-  /** Finds out what everything is called. @returns {Promise<import('./check.mjs').Finding>} */
+  /** Finds out what there is and what it is called, or why that cannot be. @returns {Promise<import('./check.mjs').Finding>} */
   async find() {
-    const { options, prefix } = this;
-    const isNamed = options.project && options.region && options.service;
-    const { values = {}, problem } = isNamed ? {} : await askVariables(options);
-    const variable = (name) => values[`${prefix}${name}`];
-    const project = options.project ?? variable('GCP_PROJECT_ID');
-    const region = options.region ?? variable('GCP_REGION');
-    const service = options.service ?? variable('GCP_SERVICE');
+    const { values = {}, problem } = this.#isNamed ? {} : await askVariables(this.options);
+    this.variable = (name) => values[`${this.prefix}${name}`];
+    const project = this.options.project ?? this.variable('GCP_PROJECT_ID');
+    const region = this.options.region ?? this.variable('GCP_REGION');
+    const service = this.options.service ?? this.variable('GCP_SERVICE');
     if (!project || !region || !service) {
-      const why = problem
-        ? problem.detail
-        : `${prefix}GCP_PROJECT_ID, ${prefix}GCP_REGION and ${prefix}GCP_SERVICE are not all set`;
+      const names = ['GCP_PROJECT_ID', 'GCP_REGION', 'GCP_SERVICE'].map((name) => `${this.prefix}${name}`);
       return fail(
-        `the project is not known: ${why}`,
+        `the project is not known: ${problem?.detail ?? `${names.join(', ')} are not all set`}`,
         'npm run doctor -- --cloud --project ID --region REGION --service NAME',
       );
     }
-    this.repo = options.repo ?? (await repositoryOfOrigin());
+    const hindrance = await this.#signIn(project);
+    if (hindrance) return hindrance;
+    await this.#name(project, region, service);
+    await this.#lookAround();
+    return this.#billing();
+  }
 
-    const { missing, output } = await ask(
-      'gcloud',
-      ['auth', 'list', '--filter=status:ACTIVE', '--format=value(account)'],
-      { env: ENVIRONMENT },
-    );
+  get #isNamed() {
+    const { project, region, service } = this.options;
+    return Boolean(project && region && service);
+  }
+
+  /** @returns {Promise<import('./check.mjs').Finding | undefined>} what is in the way */
+  async #signIn(project) {
+    const accounts = ['auth', 'list', '--filter=status:ACTIVE', '--format=value(account)'];
+    const { missing, output } = await ask('gcloud', accounts, { env: ENVIRONMENT });
     if (missing) return fail('gcloud is not installed', 'Install it: https://cloud.google.com/sdk/docs/install');
     if (!output) return fail('gcloud is not signed in', 'gcloud auth login');
     this.names = { project };
-    const { value, error, absent } = await this.gcloud('projects', 'describe', project);
-    if (!value)
-      return fail(
-        `${project} cannot be read: ${absent ? 'it is not there' : error}`,
-        'gcloud projects list, which has the id of each',
-      );
+    const { value, error = 'it is not there' } = await this.gcloud('projects', 'describe', project);
+    if (!value) return fail(`${project} cannot be read: ${error}`, 'gcloud projects list, which has the id of each');
     this.number = value.projectNumber;
+    return undefined;
+  }
 
+  /** As the variables say, by which the workflows go, or else as deploy/cloud.sh does. */
+  async #name(project, region, service) {
+    const { variable } = this;
     const account = (name) => `${service}-${name}@${project}.iam.gserviceaccount.com`;
-    const wifProvider =
-      variable('GCP_WIF_PROVIDER') ??
-      `projects/${this.number}/locations/global/workloadIdentityPools/${service}-github/providers/github`;
+    const pools = `projects/${this.number}/locations/global/workloadIdentityPools`;
+    const wifProvider = variable('GCP_WIF_PROVIDER') ?? `${pools}/${service}-github/providers/github`;
     this.names = {
       project,
       region,
@@ -87,54 +92,46 @@ export class Project {
       migrator_secret: `${service}-migrator-database-url`,
       build_bucket: variable('GCP_BUILD_BUCKET') ?? `${project}-${service}-source`,
       build_log_bucket: variable('GCP_BUILD_LOG_BUCKET') ?? `${project}-${service}-logs`,
-      cloud_sql: (isNamed ? await this.#connection(region, service) : variable('GCP_CLOUD_SQL_INSTANCE'))?.split(
-        ':',
-      )[2],
     };
+    const connection = this.#isNamed ? await this.#connection() : variable('GCP_CLOUD_SQL_INSTANCE');
+    this.names.connection = connection;
+    this.names.cloud_sql = new RegExp(`^${project}:[^:]+:([^:]+)$`).exec(connection)?.[1];
+  }
 
+  /** Which of bootstrap's options were taken, and so what there must be. */
+  async #lookAround() {
+    const { names, options } = this;
     // Whom the pool may vouch for: by GitHub's word, or else by what the provider trusts.
+    this.repo = options.repo ?? (await repositoryOfOrigin());
     this.ids = await this.#repositoryIds();
     const { value: trust } = await this.gcloud(...this.describeProvider);
-    this.trustedId = this.ids?.repository ?? /repository_id=='(\d+)'/.exec(trust?.attributeCondition)?.[1];
+    this.trustedId = this.ids?.[0] ?? /repository_id=='(\d+)'/.exec(trust?.attributeCondition)?.[1];
 
-    const builds =
-      variable('GCP_BUILD_ACCOUNT') ||
-      (await this.gcloud('iam', 'service-accounts', 'describe', this.names.builder)).value;
-    this.accounts = ['deployer', 'runtime', 'migrator', ...(builds ? ['builder'] : [])];
-    const { value: live } = await this.gcloud(...this.describeService);
-    const isPrivate = live && live.metadata.annotations?.['run.googleapis.com/invoker-iam-disabled'] !== 'true';
-    const chosen = {
+    const { value: service } = await this.gcloud(...this.describeService);
+    const { value: builder } = await this.gcloud('iam', 'service-accounts', 'describe', names.builder);
+    const taken = {
       always: true,
-      '--private': isPrivate,
-      '--cloud-sql': this.names.cloud_sql,
-      '--with-cloud-build': builds,
+      '--private': service && !isPublic(service),
+      '--cloud-sql': names.cloud_sql,
+      '--with-cloud-build': builder || this.variable('GCP_BUILD_ACCOUNT'),
     };
-    this.expectedGrants = readGrants().filter(({ when }) => chosen[when]);
-    this.resources = [
-      ...[
-        'project',
-        'deployer',
-        'runtime',
-        'migrator',
-        'repository',
-        'service',
-        'job',
-        'runtime_secret',
-        'migrator_secret',
-      ],
-      ...(builds ? ['builder', 'build_bucket', 'build_log_bucket'] : []),
-    ];
+    this.expectedGrants = readGrants().filter(({ when }) => taken[when]);
+    this.accounts = ['deployer', 'runtime', 'migrator'];
+    this.resources = ['project', ...this.accounts, 'repository', 'service', 'job', 'runtime_secret', 'migrator_secret'];
+    if (taken['--with-cloud-build']) {
+      this.accounts.push('builder');
+      this.resources.push('builder', 'build_bucket', 'build_log_bucket');
+    }
+
+    const environment = options.environment === 'production' ? '' : ` --environment ${options.environment}`;
+    this.deploy = `npm run deploy${environment && ` --${environment}`}`;
     this.bootstrap = [
-      `deploy/bootstrap.sh --project ${project} --region ${region} --repo ${this.repo ?? 'OWNER/NAME'} --service ${service}`,
-      options.environment !== 'production' && `--environment ${options.environment}`,
-      isPrivate && '--private',
-      this.names.cloud_sql && `--cloud-sql ${this.names.cloud_sql}`,
-      builds && '--with-cloud-build',
-    ]
-      .filter(Boolean)
-      .join(' ');
-    this.deploy = `npm run deploy${options.environment === 'production' ? '' : ` -- --environment ${options.environment}`}`;
-    return this.#billing();
+      `deploy/bootstrap.sh --project ${names.project} --region ${names.region} --repo ${this.repo ?? 'OWNER/NAME'}`,
+      ` --service ${names.service}${environment}`,
+      taken['--private'] ? ' --private' : '',
+      names.cloud_sql ? ` --cloud-sql ${names.cloud_sql}` : '',
+      taken['--with-cloud-build'] ? ' --with-cloud-build' : '',
+    ].join('');
   }
 
   async #billing() {
@@ -159,7 +156,7 @@ export class Project {
   }
 
   async #ask(command) {
-    if (this.#running === AT_ONCE) await new Promise((free) => this.#waiting.push(free));
+    while (this.#running >= AT_ONCE) await new Promise((free) => this.#waiting.push(free));
     this.#running += 1;
     const args = [...command, `--project=${this.names.project}`, '--format=json'];
     const { succeeded, output, error } = await ask('gcloud', args, { env: ENVIRONMENT });
@@ -203,22 +200,18 @@ export class Project {
   }
 
   /** PROJECT:REGION:INSTANCE without the variable for it: as the last deployment has left it in the job. */
-  async #connection(region, service) {
-    const { value } = await this.gcloud('run', 'jobs', 'describe', `${service}-migrate`, `--region=${region}`);
+  async #connection() {
+    const { job, region } = this.names;
+    const { value } = await this.gcloud('run', 'jobs', 'describe', job, `--region=${region}`);
     return value?.spec.template.metadata?.annotations?.['run.googleapis.com/cloudsql-instances'];
   }
 
-  /** The numbers of the repository and its owner, if gh tells them. */
+  /** @returns {Promise<string[] | undefined>} the numbers of the repository and its owner, if gh tells them */
   async #repositoryIds() {
     if (!this.repo) return undefined;
-    const { succeeded, output } = await ask('gh', [
-      'api',
-      `repos/${this.repo}`,
-      '--jq',
-      String.raw`"\(.id) \(.owner.id)"`,
-    ]);
-    const [repository, owner] = output.split(' ');
-    return succeeded ? { repository, owner } : undefined;
+    const jq = String.raw`"\(.id) \(.owner.id)"`;
+    const { succeeded, output } = await ask('gh', ['api', `repos/${this.repo}`, '--jq', jq]);
+    return succeeded ? output.split(' ') : undefined;
   }
 
   // ── Policies, by the names of deploy/grants.txt
@@ -260,17 +253,20 @@ export class Project {
   }
 
   /** Whether a binding is the grant, no narrower and no wider. */
-  isGrant({ who, role, on }, binding) {
+  isGrant({ who, role, on }, { role: given, members, condition }) {
     const { project, cloud_sql: instance } = this.names;
-    const only = `resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/${project}/instances/${instance}'`;
-    const expected = on === 'cloud_sql' ? only : undefined;
-    return (
-      binding.role === role &&
-      binding.members.includes(this.memberOf(who)) &&
-      binding.condition?.expression === expected
+    // Which instance is unknown until the first deployment, unless the repository variable says so.
+    const only = new RegExp(
+      `^resource\\.service == 'sqladmin\\.googleapis\\.com' && resource\\.name == 'projects/${project}/instances/${instance ?? '[^/]+'}'$`,
     );
+    const isNarrow = on === 'cloud_sql' ? only.test(condition?.expression) : !condition;
+    return given === role && members.includes(this.memberOf(who)) && isNarrow;
   }
 }
+
+/** Whether everybody may call it. gcloud writes True. */
+export const isPublic = ({ metadata }) =>
+  /^true$/i.test(metadata.annotations?.['run.googleapis.com/invoker-iam-disabled']);
 
 /** OWNER/NAME of the remote `origin`, where that is at GitHub. */
 async function repositoryOfOrigin() {

@@ -94,6 +94,12 @@ export const TROUBLES = [
 
   // ── The build
   {
+    message: 'The builder cloud-build needs GCP_BUILD_ACCOUNT, GCP_BUILD_BUCKET and GCP_BUILD_LOG_BUCKET',
+    pattern: /builder cloud-build needs GCP_BUILD_ACCOUNT/,
+    cause: 'Bootstrap has not been told that Cloud Build would build.',
+    fix: `${WITH_CLOUD_BUILD} and --set-vars`,
+  },
+  {
     message: 'the --mount option requires BuildKit',
     pattern: /requires BuildKit|unknown flag: (mount|link|chmod)/i,
     cause: 'Cloud Build’s Docker has no BuildKit (lesson 3).',
@@ -125,7 +131,7 @@ export const TROUBLES = [
     fix: WITH_CLOUD_BUILD,
   },
   {
-    message: '(gcloud.builds.submit) PERMISSION_DENIED: The caller does not have permission',
+    message: '(gcloud.builds.submit) The caller does not have permission',
     pattern: /gcloud\.builds\.submit\) .*The caller does not have permission|cloudbuild\.builds\.create/,
     cause: 'The deployer has no roles/cloudbuild.builds.editor.',
     fix: WITH_CLOUD_BUILD,

@@ -128,13 +128,19 @@ describe('a project that is as bootstrap and a deployment have left it', () => {
     assert.deepEqual(wrong, []);
   });
 
+  test('is healthy before its first deployment, when nothing says yet which instance its database is', async () => {
+    delete project.jobs[`${REGION}/orders-migrate`].template.metadata.annotations;
+    const { wrong } = await examine(['--project', 'my-project', '--region', REGION, '--service', 'orders']);
+    assert.deepEqual(wrong, []);
+  });
+
   test('of another environment is found by variables of its name', async () => {
     const others = Object.entries(variables).map(([name, value]) => [`PRE_PROD_${name}`, value]);
     cloud.state.github['acme/orders'].variables = Object.fromEntries(others);
     const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'pre-prod']);
     assert.deepEqual(
       wrong.map(({ id, detail }) => `${id}: ${detail}`),
-      ['cloud.images: the image of orders-c0ffee0-1-1 is not marked serving-pre-prod, so the clean-up may take it'],
+      ['cloud.image: that of orders-c0ffee0-1-1 is not marked serving-pre-prod, so the clean-up may take it'],
     );
   });
 
@@ -374,6 +380,20 @@ const TROUBLES = [
     /^deploy/,
   ],
   [
+    'a clean-up that deletes nothing',
+    () => (registry().cleanupDryRun = true),
+    ['cloud.cleanup warn'],
+    /only says what it would delete/,
+    /^deploy/,
+  ],
+  [
+    'tags that cannot move',
+    () => (registry().immutableTags = true),
+    ['cloud.cleanup fail'],
+    /tags cannot move/,
+    /--no-immutable-tags$/,
+  ],
+  [
     'no account',
     () => delete project.accounts[account('migrate')],
     ['cloud.account.migrator fail', '*'],
@@ -395,10 +415,24 @@ const TROUBLES = [
     /^deploy/,
   ],
   [
+    'a pool that is switched off',
+    () => (project.pools['orders-github'].disabled = true),
+    ['cloud.pool fail'],
+    /orders-github is switched off/,
+    /^gcloud iam workload-identity-pools update orders-github .* --no-disabled$/,
+  ],
+  [
+    'a provider that is switched off',
+    () => (provider().disabled = true),
+    ['cloud.provider fail'],
+    /github is switched off/,
+    /^gcloud iam workload-identity-pools providers update-oidc github .* --no-disabled$/,
+  ],
+  [
     'a provider that trusts every branch',
     () => (provider().attributeCondition = "assertion.repository_id=='4711'"),
     ['cloud.provider fail'],
-    /trusts something else: assertion/,
+    /^it trusts assertion\.repository_id=='4711'$/,
     /^deploy/,
   ],
   [
@@ -412,7 +446,7 @@ const TROUBLES = [
     'a condition that is widened at its end',
     () => (provider().attributeCondition += ' || true'),
     ['cloud.provider fail'],
-    /trusts something else/,
+    /^it trusts .* \|\| true$/,
     /^deploy/,
   ],
   [
@@ -420,7 +454,7 @@ const TROUBLES = [
     () => (provider().oidc.issuerUri = 'https://example.com'),
     ['cloud.provider fail'],
     /believes https:\/\/example\.com/,
-    /^deploy/,
+    /update-oidc github .* --issuer-uri=https:/,
   ],
   [
     'GitHub’s own subject',
@@ -484,6 +518,13 @@ const TROUBLES = [
     /update-traffic orders --to-revisions=orders-c0ffee0-1-1=100/,
   ],
   [
+    'a newer revision without traffic',
+    () => (service().revisions['orders-facade0-2-1'] = serving()),
+    ['cloud.traffic warn'],
+    /orders-c0ffee0-1-1 100 %, and orders-facade0-2-1, which is newer and ready, has none/,
+    /^npm run deploy$/,
+  ],
+  [
     'another account than its own',
     () => (serving().template.spec.serviceAccountName = '123-compute@developer.gserviceaccount.com'),
     ['cloud.identity fail'],
@@ -528,6 +569,16 @@ const TROUBLES = [
     /^gcloud run jobs logs read orders-migrate/,
   ],
   [
+    'a migration that runs',
+    () => {
+      for (const execution of Object.values(project.jobs[`${REGION}/orders-migrate`].executions))
+        delete execution.succeeded;
+    },
+    ['cloud.migration warn'],
+    /orders-migrate-\S+ is running/,
+    /^Ask again/,
+  ],
+  [
     'migrations that never ran',
     () => (project.jobs[`${REGION}/orders-migrate`].executions = {}),
     ['cloud.migration warn'],
@@ -539,14 +590,25 @@ const TROUBLES = [
     () => (project.instances.main.settings.tier = 'db-g1-small'),
     ['cloud.connections fail'],
     /main allows 50, and a rollout takes 95/,
-    /max_connections=95/,
+    / --database-flags=max_connections=95, or/,
   ],
   [
     'a low max_connections',
-    () => (project.instances.main.settings.databaseFlags = [{ name: 'max_connections', value: '90' }]),
+    () =>
+      (project.instances.main.settings.databaseFlags = [
+        { name: 'max_connections', value: '90' },
+        { name: 'log_connections', value: 'on' },
+      ]),
     ['cloud.connections fail'],
     /allows 90/,
-    /max_connections=95/,
+    /--database-flags=max_connections=95,log_connections=on, or/,
+  ],
+  [
+    'an instance that is not wholly named',
+    () => (variables.GCP_CLOUD_SQL_INSTANCE = 'main'),
+    ['cloud.connections fail'],
+    /GCP_CLOUD_SQL_INSTANCE is main, and not my-project:REGION:INSTANCE/,
+    /^gh variable set GCP_CLOUD_SQL_INSTANCE/,
   ],
   [
     'an instance that is stopped',
@@ -558,14 +620,14 @@ const TROUBLES = [
   [
     'an image that is gone',
     () => (registry().packages.orders.versions = {}),
-    ['cloud.images fail'],
+    ['cloud.image fail'],
     /the image of orders-c0ffee0-1-1 is gone/,
     /^npm run deploy$/,
   ],
   [
     'an image that is not marked',
     () => delete registry().packages.orders.tags['serving-production'],
-    ['cloud.images warn'],
+    ['cloud.image warn'],
     /not marked serving-production/,
     /^gcloud artifacts docker tags add/,
   ],
@@ -608,7 +670,8 @@ describe('what is not there, or not as it was', () => {
 });
 
 test('before the first deployment there are warnings, and what to do', async () => {
-  const [sample] = Object.keys(service().revisions);
+  const [sample, deployed] = Object.keys(service().revisions);
+  delete service().revisions[deployed];
   service().statusTraffic = [{ revisionName: sample, percent: 100 }];
   service().traffic = service().statusTraffic;
   project.jobs[`${REGION}/orders-migrate`].executions = {};
@@ -616,7 +679,7 @@ test('before the first deployment there are warnings, and what to do', async () 
   assert.equal(status, 0, JSON.stringify(wrong));
   assert.deepEqual(
     wrong.map(({ id, fix }) => `${id}: ${fix}`),
-    ['cloud.identity: npm run deploy', 'cloud.probes: npm run deploy', 'cloud.migration: npm run deploy'],
+    ['identity', 'probes', 'migration', 'image'].map((check) => `cloud.${check}: npm run deploy`),
   );
 });
 
@@ -638,7 +701,7 @@ describe('where the cloud cannot be seen, it says so once', () => {
     [
       'the variables are not set',
       () => (cloud.state.github['acme/orders'].variables = {}),
-      /GCP_PROJECT_ID, GCP_REGION and GCP_SERVICE are not all set/,
+      /GCP_PROJECT_ID, GCP_REGION, GCP_SERVICE are not all set/,
       /--project ID --region REGION --service NAME/,
     ],
     [

@@ -12,7 +12,8 @@ export const artifacts = {
     run({ project, args, say }) {
       const name = `${args.location}/${args.REPOSITORY}`;
       if (project.repositories[name]) throw new Refusal('ALREADY_EXISTS: the repository already exists');
-      project.repositories[name] = { format: args['repository-format'], policy: [], packages: {} };
+      const immutableTags = args['immutable-tags'];
+      project.repositories[name] = { format: args['repository-format'], immutableTags, policy: [], packages: {} };
       say(`Created repository [${args.REPOSITORY}].`);
       return '';
     },
@@ -23,6 +24,8 @@ export const artifacts = {
       name: nameOf(context),
       format: repositoryOf(context).format.toUpperCase(),
       cleanupPolicies: repositoryOf(context).cleanup,
+      cleanupPolicyDryRun: repositoryOf(context).cleanupDryRun,
+      dockerConfig: { immutableTags: repositoryOf(context).immutableTags },
     }),
   },
   'artifacts repositories delete': {
@@ -42,6 +45,8 @@ export const artifacts = {
       const { args, cwd } = context;
       const policies = JSON.parse(readFileSync(resolve(cwd, args.policy), 'utf8'));
       repositoryOf(context).cleanup = Object.fromEntries(policies.map(({ name, ...policy }) => [name, policy]));
+      // As it was, unless it is said.
+      if (args['dry-run'] || args['no-dry-run']) repositoryOf(context).cleanupDryRun = Boolean(args['dry-run']);
       return '';
     },
   },

@@ -71,7 +71,10 @@ export const iam = {
   },
   'iam workload-identity-pools describe': {
     usage: POOL,
-    run: (context) => ({ name: context.args.POOL, state: poolOf(context).state }),
+    run(context) {
+      const { state, disabled } = poolOf(context);
+      return { name: context.args.POOL, state, disabled };
+    },
   },
   'iam workload-identity-pools delete': {
     usage: POOL,

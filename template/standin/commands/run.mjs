@@ -238,10 +238,17 @@ export const run = {
         .toReversed()
         .map(([name, { succeeded }]) => ({
           metadata: { name },
-          status: { conditions: [{ type: 'Completed', status: succeeded ? 'True' : 'False' }] },
+          status: { conditions: [{ type: 'Completed', status: COMPLETED.get(succeeded) }] },
         })),
   },
 };
+
+/** By whether an execution has succeeded: as long as it runs, nobody knows. */
+const COMPLETED = new Map([
+  [true, 'True'],
+  [false, 'False'],
+  [undefined, 'Unknown'],
+]);
 
 /** Where the caller must be able to pass the account on, and to read the image. */
 function containers(state, find, image, account) {
