@@ -372,13 +372,14 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('somebody moves the traffic during a canary', async (project) => {
     const serving = project.service.statusTraffic[0].revisionName;
     project.cloud.meanwhile = () => {
-      const [candidate] = project.service.statusTraffic;
-      project.service.traffic = [
+      const { service } = project;
+      const [candidate] = service.traffic;
+      service.traffic = [
         { ...candidate, percent: 5 },
         { revisionName: serving, percent: 95 },
-        ...project.service.statusTraffic.filter(({ tag }) => tag),
+        ...service.traffic.filter(({ tag }) => tag),
       ];
-      project.service.statusTraffic = project.service.traffic;
+      service.statusTraffic = service.traffic;
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
@@ -389,11 +390,10 @@ describe('what goes wrong', { concurrency: 2 }, () => {
 
   scenario('the traffic is divided when a deployment begins', async (project) => {
     succeeds(await project.deploy(SECOND));
-    const [old, , candidate] = Object.keys(project.service.revisions).slice(-3);
-    project.service.statusTraffic = [
-      { revisionName: old, percent: 50 },
-      { revisionName: candidate ?? old, percent: 50 },
-    ];
+    const { service } = project;
+    const [first, second] = Object.keys(service.revisions).slice(-2);
+    service.traffic = [first, second].map((revisionName) => ({ revisionName, percent: 50 }));
+    service.statusTraffic = service.traffic;
     const outcome = await project.deploy(THIRD);
     assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
     assert.equal(outcome.diagnosis, 'The traffic is divided');
@@ -444,6 +444,22 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     return 'the one before the one that serves, and not the broken one, gets the traffic';
   });
 
+  const STRANGERS = {
+    'of another branch': { ref: 'refs/heads/topic' },
+    'that a push has started': { event_name: 'push' },
+    'of a repository that has taken over the name': { repository_id: '4712' },
+    'of an owner who has taken over the name': { repository_owner_id: '816' },
+  };
+  for (const [what, github] of Object.entries(STRANGERS)) {
+    scenario(`a run ${what}`, async (project) => {
+      // Rollback does not look at these itself: Google does.
+      const outcome = await project.rollBack({}, { github });
+      assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+      assert.match(outcome.diagnosis, /rejected by the attribute condition/);
+      return `stops at ${outcome.failed[0]}: ${outcome.diagnosis}`;
+    });
+  }
+
   scenario('a token for the candidate’s address', (project) => {
     const url = project.cloud.serviceUrl('123', 'europe-west1', 'orders', 'candidate');
     assert.equal(answer(project.cloud, { host: new URL(url).host, path: '/', headers: {} }).status, 403);
@@ -481,7 +497,7 @@ function document() {
   const modes = (list) => (list.length === MODES.length ? 'every' : list.toSorted().join('; '));
   return `# What was proved about the pipeline
 
-The Deploy and Rollback workflows were run step by step, as GitHub runs them, in the cloud of [template/standin/](../template/standin/), which checks each caller's permission. This is written by \`npm run test:template -- --write\`, and a test fails when it no longer holds.
+The Deploy and Rollback workflows were run step by step, as GitHub runs them, in a stand-in for Google Cloud that checks each caller's permission. \`npm run test:template -- --write\` writes this page, and a test fails when it no longer holds.
 
 ## Each way to deploy
 

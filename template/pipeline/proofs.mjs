@@ -1,6 +1,6 @@
 // What the proofs share: a project that bootstrap.sh has prepared, deployments and roll-backs in it, and what came of them.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { explain } from '../../deploy/doctor/troubles.mjs';
@@ -53,7 +53,8 @@ const repository = join(root, 'repository');
 const { stdout: tracked } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   encoding: 'utf8',
 });
-for (const file of tracked.split('\n').filter((name) => name && existsSync(name))) cpSync(file, join(repository, file));
+for (const file of tracked.split('\n').filter((name) => lstatSync(name, { throwIfNoEntry: false })?.isFile()))
+  cpSync(file, join(repository, file));
 for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
 
 /** Those that are open; a test that fails leaves its own. */
