@@ -17,11 +17,10 @@ function entityColumn(field, index, fields) {
 }
 
 function createProperty(field) {
-  const { name, optional, comment, example, openApi, validators } = field;
+  const { name, optional, comment, example, openApi, openApiOptional, validators } = field;
   return lines([
     docComment([comment, !openApi && `@example ${example}`]),
-    openApi &&
-      `@${optional ? 'ApiPropertyOptional' : 'ApiProperty'}({ ${openApi}${optional ? ', nullable: true' : ''} })`,
+    openApi && (optional ? `@ApiPropertyOptional({ ${openApiOptional} })` : `@ApiProperty({ ${openApi} })`),
     optional && '@IsOptional()',
     ...validators.map((validator) => `@${validator}`),
     `${name}${optional ? '?' : '!'}: ${nullable(field)};`,
@@ -39,10 +38,10 @@ function filterProperty({ name, typescript, filter, format, constant }) {
 }
 
 function shownProperty(field) {
-  const { name, example, isTelling, format, constant, optional } = field;
+  const { name, example, isTelling, format, constant, optional, openApi, openApiOptional } = field;
   return lines([
     docComment([format && `@format ${format}`, isTelling && `@example ${example}`]),
-    constant && `@ApiProperty({ enum: ${constant}${optional ? ', nullable: true' : ''} })`,
+    constant && `@ApiProperty({ ${optional ? openApiOptional : openApi} })`,
     `${name}!: ${nullable(field)};`,
   ]);
 }

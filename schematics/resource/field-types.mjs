@@ -5,7 +5,7 @@
  * - `columnOptions`  of the entity's column, as code, and `columnReason` for them
  * - `sql`         the column in the migration
  * - `comment`     what a client should know; `example` of a value, as code, and whether it tells more than the type
- * - `openApi`     what Swagger's plugin cannot see
+ * - `openApi`     what Swagger's plugin cannot see, and `openApiOptional` where it may be null
  * - `validators`  decorators of the DTO's property
  * - `sample`, `other`  two values in the tests, as code; `each(n)` one that differs for every number
  * - `invalid`     values that are refused, as code
@@ -47,6 +47,7 @@ export const FIELD_TYPES = {
     example: '100',
     isTelling: true,
     openApi: `type: 'integer', example: 100`,
+    openApiOptional: `type: 'integer', example: 100, nullable: true`,
     validators: ['IsInt()', 'Min(-2_147_483_648)', 'Max(2_147_483_647)'],
     sample: '100',
     other: '-100',
@@ -139,6 +140,7 @@ export function enumType({ constant, type, sqlType }, values) {
     quoted,
     example: quoted[0],
     openApi: `enum: ${constant}`,
+    openApiOptional: `enum: [...${constant}, null], nullable: true`,
     validators: [`IsIn(${constant})`],
     sample: quoted[0],
     other: quoted.at(-1),

@@ -160,10 +160,10 @@ export const scenarios = {
       sendBody(instance, { ...headers, 'Content-Length': size }, size),
       sendBody(instance, headers, size),
     ]);
-    assert.deepEqual(answers, [workload.large.status, workload.large.status]);
+    for (const answer of answers) assert.ok(workload.large.answers.includes(answer), String(answer));
     assert.equal((await instance.get(service.readiness.path)).status, 200);
     assert.equal(instance.verdict, 'serving');
-    return '2 bodies of 640 MiB, one announced and one in chunks: refused; still ready';
+    return `2 bodies of 640 MiB, one announced and one in chunks: ${answers.join(', ')}; still ready`;
   },
 
   'two revisions on one schema': async ({ start, sendTraffic, database, headers }) => {
@@ -220,7 +220,7 @@ async function sendBody({ port }, headers, size) {
   const chunk = Buffer.alloc(64 * 1024, 'x');
   for (let bytes = 0; bytes < size && !answered; bytes += chunk.length) {
     const data = bytes === 0 ? Buffer.concat([Buffer.from('{"code":"'), chunk.subarray(9)]) : chunk;
-    if (!sent.write(data)) await Promise.race([once(sent, 'drain'), status]);
+    if (!sent.write(data)) await Promise.race([once(sent, 'drain').catch(() => undefined), status]);
   }
   sent.end();
   return status;

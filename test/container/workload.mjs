@@ -8,7 +8,7 @@ const file = readdirSync('test/container/workloads').find((name) => name !== 'me
  * - `scopes` of the harness' key; `prepare(instance, headers)` makes what the requests need
  * - `request(number)` is a request of the traffic, and `status` its answer; `ask` is one that needs the database
  * - `hold` is SQL that makes the `slow` requests wait, `slowStatus` their answer
- * - `large` is where a body goes that is too large, and the answer to it
+ * - `large` is where a body goes that is too large, and the answers that it may get
  * - `assertNothingLost(database, traffic)` holds what was answered against the database
  */
 export const workload = await import(`./workloads/${file}`);

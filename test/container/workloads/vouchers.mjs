@@ -19,7 +19,7 @@ export const hold = `SELECT FROM vouchers WHERE code = 'SLOW' FOR UPDATE`;
 export const slow = () => redeem('SLOW');
 export const slowStatus = 201;
 
-export const large = { path: '/v1/vouchers', status: 413 };
+export const large = { path: '/v1/vouchers', answers: [413] };
 
 /** Every answered write is in the database. One that was not answered may be. */
 export async function assertNothingLost(database, { answered, failures }) {
