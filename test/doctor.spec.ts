@@ -91,6 +91,7 @@ async function doctor(args: string[] = [], env: NodeJS.ProcessEnv = {}, input = 
     cwd: clone,
     // A port of its own: that of the service may be taken on this machine.
     env: { PATH: bin, HOME: home, PORT: '0', ...env },
+    timeout: 15_000,
   });
   let stdout = '';
   let stderr = '';
@@ -439,6 +440,19 @@ describe('repository: the state of the checkout', () => {
     writeFileSync(join(clone, 'note.txt'), '');
     commitAll(clone);
     expect((await examine()).find('repository.pushed')).toMatchObject({ status: 'warn', fix: 'git push' });
+  });
+
+  it('does not wait for a program that asks something', async () => {
+    const asking = mkdtempSync(join(root, 'bin-'));
+    writeFileSync(join(asking, 'gh'), '#!/bin/sh\nread answer || echo "Nobody answers." >&2\nexit 1\n', {
+      mode: 0o755,
+    });
+    const { find } = await examine({ PATH: [bin, asking].join(delimiter) });
+    expect(find('repository.variables')).toMatchObject({
+      status: 'warn',
+      detail: 'the repository variables cannot be read: Nobody answers.',
+      fix: 'gh auth login',
+    });
   });
 
   it('is unknown without git', async () => {

@@ -133,13 +133,8 @@ const database = {
     const fix = 'Start it, or correct DATABASE_URL; without it npm start brings a database of its own';
     try {
       if (!isInstalled()) return ok(`${await knock(url)} answers; after npm ci the doctor signs in, too`);
-      const [{ major }] = await query(url, `SELECT current_setting('server_version_num')::int / 10000 AS major`);
-      return major < 15
-        ? fail(
-            `PostgreSQL ${major}, and deploy/database-roles.sql needs 15 or newer`,
-            'Set DATABASE_URL to a newer PostgreSQL',
-          )
-        : ok(`PostgreSQL ${major}, by DATABASE_URL`);
+      const [{ version }] = await query(url, `SELECT current_setting('server_version') AS version`);
+      return ok(`PostgreSQL ${version}, by DATABASE_URL`);
     } catch (error) {
       return fail(`the one of DATABASE_URL does not let us in: ${reasonOf(error)}`, fix);
     }
