@@ -8,7 +8,7 @@ export CLOUDSDK_CORE_DISABLE_PROMPTS=1 CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API
 
 # What gcloud says until IAM, or an API just enabled, is known everywhere.
 readonly NOT_YET='has not been used in project .* before or it is disabled|Service account .* does not exist|Identity Pool does not exist|concurrent policy changes|actAs.* denied on .*\(or it may not exist\)'
-readonly NOT_THERE='NOT_FOUND|not found|Cannot find (service|job) |instance does not exist'
+readonly NOT_THERE='NOT_FOUND|not found|Cannot find (service|job|revision) |instance does not exist'
 readonly WAIT_SECONDS=10 WAITS=30
 
 project='' region='' repo='' service='' environment=production

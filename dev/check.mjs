@@ -2,7 +2,17 @@
 import { spawnSync } from 'node:child_process';
 
 /** Scripts of package.json: `npm run lint` is the step alone. */
-const STEPS = ['format:check', 'lint', 'types', 'unused', 'secrets', 'openapi:check', 'db:check', 'test'];
+const STEPS = [
+  'format:check',
+  'lint',
+  'types',
+  'unused',
+  'secrets',
+  'openapi:check',
+  'openapi:breaking',
+  'db:check',
+  'test',
+];
 
 const results = STEPS.map((step) => {
   console.log(`\n── ${step}`);

@@ -6,12 +6,13 @@ import { loadEnvFile } from 'node:process';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import prettier from 'prettier';
+import { registerMigration } from '../schematics/migrations.mjs';
 import { getMetadataArgsStorage, DataSource } from 'typeorm';
 import { buildIfStale } from './build.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const MIGRATIONS = 'src/database/migrations';
-const USAGE = 'Usage: node dev/database.mjs migrate | revert | check | generate NAME';
+const USAGE = 'Usage: node dev/database.mjs migrate | revert | check | generate NAME | drop NAME TABLE…';
 
 const commands = {
   /** Applies what is pending. */
@@ -46,7 +47,39 @@ const commands = {
       console.log(`Wrote ${file}. Read it: a renamed column shows as one dropped and one added.`);
     });
   },
+
+  /** Writes the migration that drops tables, and makes them again, empty, when it is undone. For resource:remove. */
+  async drop(name, ...tables) {
+    await withScratchDatabase(async (dataSource) => {
+      const pending = await dataSource.driver.createSchemaBuilder().log();
+      if (pending.upQueries.length > 0)
+        throw new Error('The entities do not match the migrations. Run: npm run db:check');
+      const types = await enumTypesOf(dataSource, tables);
+      const drop = [`DROP TABLE ${tables.map(quoted).join(', ')}`, ...types.map((type) => `DROP TYPE ${quoted(type)}`)];
+      for (const query of drop) await dataSource.query(query);
+      const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+      console.log(
+        `Wrote ${await writeMigration(
+          name,
+          drop.map((query) => ({ query })),
+          upQueries,
+        )}`,
+      );
+    });
+  },
 };
+
+const quoted = (name) => `"${name}"`;
+
+/** The enums of the tables' columns, which stay behind when a table is dropped. */
+async function enumTypesOf(dataSource, tables) {
+  const rows = await dataSource.query(
+    `SELECT DISTINCT typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+      WHERE typtype = 'e' AND attrelid = ANY ($1::regclass[]) ORDER BY typname`,
+    [tables.map(quoted)],
+  );
+  return rows.map(({ typname }) => typname);
+}
 
 async function migrate(url) {
   const { status } = spawnSync(process.execPath, ['dist/migrate.js'], {
@@ -109,10 +142,7 @@ async function writeMigration(name, up, down) {
     }`,
   );
   const index = `${MIGRATIONS}/index.ts`;
-  const list = readFileSync(index, 'utf8')
-    .replace(/^(?!import )/m, `import { ${className} } from './${timestamp}-${name}.js';\n`)
-    .replace(/,?\s*\];/, `, ${className}];`);
-  await write(index, list);
+  await write(index, registerMigration(readFileSync(index, 'utf8'), className, `${timestamp}-${name}`));
   return file;
 }
 

@@ -6,6 +6,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthModule } from './health/health.module.js';
+import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { LoggingModule } from './logging/logging.module.js';
 import { AddressRateLimitGuard, PrincipalRateLimitGuard } from './rate-limit/rate-limit.guards.js';
 import { RateLimitModule } from './rate-limit/rate-limit.module.js';
@@ -24,6 +25,7 @@ import { VouchersModule } from './vouchers/vouchers.module.js';
     HealthModule,
     AuthModule,
     RateLimitModule,
+    IdempotencyModule,
     VouchersModule,
   ],
   controllers: [AppController],

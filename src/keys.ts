@@ -9,7 +9,8 @@ const USAGE = `Usage:
   keys create --id ID --hash HASH --name NAME --scopes SCOPE,…    registers a key that was made offline
   keys list
   keys revoke ID
-  --expires is a number of days and d, or never; --json prints JSON.`;
+  --scopes none: whoever has the key may say who they are, and no more. --expires is a number of days and d, or never.
+  --json prints JSON.`;
 
 const {
   positionals: [command, operand, ...more],
@@ -41,7 +42,7 @@ async function create(): Promise<void> {
     if (await keys.existsBy({ id })) throw new Error(`There is a key ${id} already`);
     await keys.insert(key);
   });
-  const summary = `Key ${id} (${key.name}) has ${key.scopes.join(', ')} until ${dateOf(key.expiresAt) ?? 'it is revoked'}`;
+  const summary = `Key ${id} (${key.name}) has ${key.scopes.join(', ') || 'no scope'} until ${dateOf(key.expiresAt) ?? 'it is revoked'}`;
   return print(
     { ...shown(key), key: made?.key },
     made ? `API key  ${made.key}\nIt is not shown again. ${summary}` : summary,
@@ -95,8 +96,9 @@ async function scopesOption(): Promise<string[]> {
   await import('./app.module.js'); // its controllers declare the scopes
   const { declaredScopes } = await import('./auth/auth.decorators.js');
   const scopes = options.scopes?.split(',') ?? [];
+  if (options.scopes === 'none') return [];
   if (scopes.length === 0 || !scopes.every((scope) => declaredScopes.has(scope))) {
-    throw new Error(`--scopes must be some of ${[...declaredScopes].join(',')}`);
+    throw new Error(`--scopes must be none, or some of ${[...declaredScopes].join(',')}`);
   }
   return scopes;
 }

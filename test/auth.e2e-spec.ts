@@ -6,6 +6,7 @@ import { createApiKey } from '../src/auth/api-key.js';
 import { declaredScopes, RequireScopes } from '../src/auth/auth.decorators.js';
 import { givenApiKey } from './support/credentials.js';
 import { AUDIENCE, type Issuer, startIssuer } from './support/issuer.js';
+import { NotesController } from './support/notes.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { until } from './support/until.js';
 
@@ -20,6 +21,7 @@ beforeAll(async () => {
   issuer = await startIssuer();
   sut = await createTestApp({
     env: { OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, DOCS_ENABLED: 'false' },
+    controllers: [NotesController],
   });
 });
 afterEach(() => {
@@ -63,7 +65,7 @@ describe('every route', () => {
   });
 
   it('that is not public says who may use it: a principal with every scope may', async () => {
-    expect(closedRoutes().length).toBeGreaterThan(7);
+    expect(closedRoutes().length).toBeGreaterThan(1);
     for (const { name, method, path } of closedRoutes()) {
       const { status } = await sut.http[method](path);
       expect({ name, isRefused: [401, 403].includes(status) }).toEqual({ name, isRefused: false });
@@ -151,12 +153,12 @@ it('two policies on one route are an error, for the first would be forgotten', (
 describe('GET /v1/me', () => {
   it('tells an API key what it is', async () => {
     const expiresAt = days(30);
-    const key = await givenApiKey(sut.database, { name: 'ci', scopes: ['vouchers:read'], expiresAt });
+    const key = await givenApiKey(sut.database, { name: 'ci', scopes: ['notes:read'], expiresAt });
     const { body } = await sut.anonymous.get('/v1/me').set('x-api-key', key).expect(200);
     expect(body).toEqual({
       kind: 'api_key',
       name: 'ci',
-      scopes: ['vouchers:read'],
+      scopes: ['notes:read'],
       expiresAt: expiresAt.toISOString(),
     });
   });
@@ -256,15 +258,4 @@ describe('an API key', () => {
     await sut.database.giveBack();
     await until(async () => (await me(unknown)).status === 200);
   });
-});
-
-it('an Idempotency-Key belongs to the principal that chose it', async () => {
-  const voucher = { code: 'SHARED', maxRedemptions: 5 };
-  await sut.http.post('/v1/vouchers').send(voucher).expect(201);
-  const redeem = async () =>
-    sut.anonymous
-      .post('/v1/vouchers/SHARED/redemptions')
-      .set({ 'x-api-key': await givenApiKey(sut.database), 'Idempotency-Key': 'same' })
-      .expect(201);
-  expect([(await redeem()).body.redemptions, (await redeem()).body.redemptions]).toEqual([1, 2]);
 });

@@ -81,21 +81,21 @@ describe('the runtime', () => {
   });
 
   it('reads and writes rows', async () => {
-    await as(runtime, `INSERT INTO vouchers (code, max_redemptions) VALUES ('ROLES', 1)`);
-    await as(runtime, `UPDATE vouchers SET max_redemptions = 2 WHERE code = 'ROLES'`);
-    expect(await as(runtime, 'SELECT max_redemptions FROM vouchers')).toEqual([{ max_redemptions: 2 }]);
-    await as(runtime, 'DELETE FROM vouchers');
+    await as(runtime, `INSERT INTO api_keys (id, name, hash, scopes) VALUES ('id', 'name', 'hash', '{}')`);
+    await as(runtime, `UPDATE api_keys SET name = 'another' WHERE id = 'id'`);
+    expect(await as(runtime, 'SELECT name FROM api_keys')).toEqual([{ name: 'another' }]);
+    await as(runtime, 'DELETE FROM api_keys');
   });
 
   it.each([
     'CREATE TABLE public.mine (id int)',
     'CREATE SCHEMA mine',
     'CREATE TEMPORARY TABLE mine (id int)',
-    'ALTER TABLE vouchers ADD mine int',
-    'DROP TABLE vouchers',
-    'TRUNCATE vouchers',
-    'CREATE INDEX ON vouchers (code)',
-    'CREATE TRIGGER mine BEFORE INSERT ON vouchers EXECUTE FUNCTION suppress_redundant_updates_trigger()',
+    'ALTER TABLE api_keys ADD mine int',
+    'DROP TABLE api_keys',
+    'TRUNCATE api_keys',
+    'CREATE INDEX ON api_keys (name)',
+    'CREATE TRIGGER mine BEFORE INSERT ON api_keys EXECUTE FUNCTION suppress_redundant_updates_trigger()',
     'CREATE ROLE mine',
     `SET ROLE "${migrator.user}"`,
   ])('may not %s', async (sql) => {

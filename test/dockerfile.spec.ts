@@ -40,7 +40,7 @@ describe('the build context', () => {
   const others = ['test/health.e2e-spec.ts', 'src/config/env.spec.ts', 'dist/main.js', 'node_modules/pg/index.js'];
   const needed = [
     ...['package.json', 'package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
-    ...['src/main.ts', 'src/config/env.ts'],
+    ...['schematics/package.json', 'src/main.ts', 'src/config/env.ts'],
   ];
 
   /** What is left of the files. `#!include:` is gcloud's own: https://cloud.google.com/sdk/gcloud/reference/topic/gcloudignore */

@@ -591,7 +591,7 @@ describe('local', () => {
       const { find } = await examine({ DATABASE_URL: empty.url });
       expect(find('local.migrations')).toMatchObject({
         status: 'warn',
-        detail: expect.stringMatching(/^pending: CreateVouchers1795478400000, .*CreateApiKeys/),
+        detail: expect.stringMatching(/^pending: .*CreateApiKeys/),
         fix: 'npm run db:migrate',
       });
       expect(await empty.query(`SELECT to_regclass('migrations') AS made`)).toEqual([{ made: null }]);
@@ -831,7 +831,7 @@ describe('--explain', () => {
       'Waiting for database',
     ],
     ['2 pending: run the migrations of this build', 'pending: run the migrations'],
-    ['error: relation "vouchers" does not exist', 'pending: run the migrations'],
+    ['error: relation "orders" does not exist', 'pending: run the migrations'],
     [
       'The user-provided container failed the configured startup probe checks. Logs for this revision might contain more information.',
       'failed the configured startup probe',

@@ -1,7 +1,12 @@
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hashApiKey } from '../src/auth/api-key.js';
+import { declaredScopes } from '../src/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
+
+/** Two of the scopes of this service, or as many as there are. */
+const SCOPES = [...declaredScopes].slice(0, 2);
+const LIST = SCOPES.join(',') || 'none';
 
 const KEY = /sk_[0-9a-f]{16}_[0-9a-f]{72}/;
 
@@ -25,11 +30,11 @@ const me = (key: string) => sut.anonymous.get('/v1/me').set('x-api-key', key);
 
 describe('keys create', () => {
   it('makes a key that works, shows it once, and keeps only its hash', async () => {
-    const { stdout, status } = await keys('create --name ci --scopes vouchers:read,vouchers:write --expires 90d');
+    const { stdout, status } = await keys(`create --name ci --scopes ${LIST} --expires 90d`);
     expect(status).toBe(0);
     const [key = ''] = KEY.exec(stdout) ?? [];
     const { body } = await me(key).expect(200);
-    expect(body).toMatchObject({ kind: 'api_key', name: 'ci', scopes: ['vouchers:read', 'vouchers:write'] });
+    expect(body).toMatchObject({ kind: 'api_key', name: 'ci', scopes: SCOPES });
     const inDays = (Date.parse(body.expiresAt) - Date.now()) / 86_400_000;
     expect(inDays).toBeCloseTo(90, 1);
     const rows = JSON.stringify(await sut.database.query('SELECT * FROM api_keys'));
@@ -39,11 +44,11 @@ describe('keys create', () => {
   });
 
   it('says all of it in JSON', async () => {
-    const made = JSON.parse((await keys('create --name json --scopes vouchers:read --expires never --json')).stdout);
+    const made = JSON.parse((await keys(`create --name json --scopes ${LIST} --expires never --json`)).stdout);
     expect(made).toEqual({
       id: expect.stringMatching(/^[0-9a-f]{16}$/),
       name: 'json',
-      scopes: ['vouchers:read'],
+      scopes: SCOPES,
       expiresAt: null,
       createdAt: expect.any(String),
       key: expect.stringMatching(KEY),
@@ -53,10 +58,10 @@ describe('keys create', () => {
 
   it('refuses what is wrong with a reason, and makes nothing', async () => {
     const reasons = {
-      'create --scopes vouchers:read': '--name must',
-      'create --name ci --scopes vouchers:rule': '--scopes must be some of vouchers:',
-      'create --name ci --scopes vouchers:read --expires soon': '--expires must',
-      'create --name ci --scopes vouchers:read --id 1 --hash 2': '--id and --hash must',
+      'create --scopes none': '--name must',
+      'create --name ci --scopes no:such': '--scopes must be none, or some of ',
+      'create --name ci --scopes none --expires soon': '--expires must',
+      'create --name ci --scopes none --id 1 --hash 2': '--id and --hash must',
       'create --offline --name ci': '--name and --scopes are for registering',
       'revoke 0123456789abcdef 123456789abcdef0': 'Usage:',
       'create --nam ci': "Unknown option '--nam'",
@@ -87,7 +92,7 @@ describe('in production', () => {
   const production = { NODE_ENV: 'production' };
 
   it('no key is ever printed', async () => {
-    for (const line of ['create --name ci --scopes vouchers:read', 'create --offline --json']) {
+    for (const line of ['create --name ci --scopes none', 'create --offline --json']) {
       const { status, stdout, stderr } = await keys(line, production);
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
       expect(stderr).toContain('create --offline');
@@ -98,18 +103,18 @@ describe('in production', () => {
   it('a key is registered by what was made elsewhere', async () => {
     const { key, id, hash } = JSON.parse((await keys('create --offline --json', { DATABASE_URL: '' })).stdout);
     await me(key).expect(401);
-    const line = `create --id ${id} --hash ${hash} --name job --scopes vouchers:redeem`;
+    const line = `create --id ${id} --hash ${hash} --name job --scopes none`;
     const { status, stdout } = await keys(line, production);
     expect(status).toBe(0);
     expect(stdout).toContain(id);
     expect(stdout).not.toMatch(KEY);
-    expect((await me(key).expect(200)).body).toMatchObject({ name: 'job', scopes: ['vouchers:redeem'] });
+    expect((await me(key).expect(200)).body).toMatchObject({ name: 'job', scopes: [] });
     expect(await keys(line, production)).toMatchObject({ status: 1, stderr: `There is a key ${id} already\n` });
   });
 });
 
 it('keys list and keys revoke tell and end what a key is', async () => {
-  const { id, key } = JSON.parse((await keys('create --name to-go --scopes vouchers:read --json')).stdout);
+  const { id, key } = JSON.parse((await keys('create --name to-go --scopes none --json')).stdout);
   expect((await keys('list')).stdout).toContain('to-go');
   expect(await keys(`revoke ${id}`)).toMatchObject({ status: 0, stdout: expect.stringContaining('is revoked') });
   await me(key).expect(401);

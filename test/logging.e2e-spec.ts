@@ -15,7 +15,7 @@ let sut: Program;
 let apiKey: string;
 beforeAll(async () => {
   database = await createTestDatabase();
-  apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:write'] });
+  apiKey = await givenApiKey(database);
   const env = {
     GOOGLE_CLOUD_PROJECT: 'my-project',
     K_SERVICE: 'service',
@@ -64,16 +64,16 @@ describe('every line', () => {
 
 describe('a request', () => {
   it('has one line that sums it up, without its query', async () => {
-    const lines = await linesOf('/v1/vouchers?q=secret', { headers: { traceparent: TRACEPARENT } });
+    const lines = await linesOf('/v1/me?q=secret', { headers: { traceparent: TRACEPARENT } });
     expect(lines).toEqual([
       {
         severity: 'INFO',
         time: expect.any(String),
         commit: 'abcdef0',
-        message: 'GET /v1/vouchers 200',
+        message: 'GET /v1/me 200',
         requestId: `request-${count}`,
         method: 'GET',
-        path: '/v1/vouchers',
+        path: '/v1/me',
         principal: `api_key:${apiKey.split('_')[1]}`,
         status: 200,
         durationMs: expect.any(Number),
@@ -85,12 +85,13 @@ describe('a request', () => {
   });
 
   it('that fails on our side has its error, with stack and causes, its id and its trace', async () => {
-    await database.query('ALTER TABLE vouchers RENAME TO elsewhere');
-    const lines = await linesOf('/v1/vouchers', { headers: { traceparent: TRACEPARENT } });
-    await database.query('ALTER TABLE elsewhere RENAME TO vouchers');
+    const unread = await givenApiKey(database);
+    await database.query('ALTER TABLE api_keys RENAME TO elsewhere');
+    const lines = await linesOf('/v1/me', { headers: { traceparent: TRACEPARENT, 'x-api-key': unread } });
+    await database.query('ALTER TABLE elsewhere RENAME TO api_keys');
     expect(lines.map(({ severity }) => severity)).toEqual(['ERROR', 'WARNING']);
     expect(lines[0]).toMatchObject({
-      message: expect.stringContaining('relation "vouchers" does not exist'),
+      message: expect.stringContaining('relation "api_keys" does not exist'),
       stack_trace: expect.stringMatching(/^QueryFailedError: relation .*\n {4}at .*/),
       serviceContext: { service: 'service', version: 'service-7' },
       'logging.googleapis.com/trace': `projects/my-project/traces/${TRACE}`,
@@ -98,11 +99,10 @@ describe('a request', () => {
   });
 
   it.each([
-    ['/v1/vouchers', { method: 'POST', body: '{', headers: { 'Content-Type': 'application/json' } }, 400],
-    ['/v1/vouchers/%E0%A4%A', {}, 400],
-    ['/nope', {}, 404],
-  ])('to %s that is refused early has its line, too', async (path, init, status) => {
-    expect(await linesOf(path, init)).toMatchObject([{ severity: 'INFO', status }]);
+    ['/%E0%A4%A', 400],
+    ['/nope', 404],
+  ])('to %s that is refused early has its line, too', async (path, status) => {
+    expect(await linesOf(path)).toMatchObject([{ severity: 'INFO', status }]);
   });
 
   it.each(['two words', 'x'.repeat(129), 'quote"', ''])('gets an id of ours in place of "%s"', async (id) => {
@@ -118,58 +118,25 @@ it('health probes write nothing', async () => {
 });
 
 describe('secrets', () => {
-  it('never reach a line, wherever a request or the database puts them', async () => {
+  it('never reach a line, wherever a request puts them', async () => {
     const { key } = createApiKey();
-    const jwt = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJzb21lb25lIn0', 'c2lnbmF0dXJl'];
-    const secrets = {
-      authorization: 'header-secret-1',
-      cookie: 'header-secret-2',
-      proxyAuthorization: 'header-secret-3',
-      body: 'body-secret',
-      nested: 'nested-secret',
-      query: 'query-secret',
-      path: jwt.join('.'),
-      idempotencyKey: 'idempotency-secret',
-      sql: 'sql-secret',
-    };
-    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${secrets.authorization}` };
+    const jwt = ['eyJhbGciOiJSUzI1NiJ9', 'eyJzdWIiOiJzb21lb25lIn0', 'c2lnbmF0dXJl'].join('.');
     const before = sut.lines.length;
-    await database.query(`ALTER TABLE vouchers ADD CONSTRAINT no_secrets CHECK (description NOT LIKE '%secret%')`);
     const requests: [string, RequestInit][] = [
-      [`/v1/vouchers?q=${secrets.query}`, {}],
-      [`/v1/vouchers?api_key=${key}`, { headers }],
-      [`/v1/vouchers/${secrets.path}`, {}],
+      ['/v1/me?q=query-secret', {}],
+      [`/v1/me?api_key=${key}`, { headers: { Authorization: 'Bearer header-secret-1', 'x-api-key': '' } }],
+      [`/v1/${jwt}`, {}],
       [`/v1/${key}`, { headers: { 'x-api-key': key } }],
-      ['/v1/vouchers', { headers: { Cookie: secrets.cookie, 'Proxy-Authorization': secrets.proxyAuthorization } }],
-      ['/v1/vouchers', { method: 'POST', body: `{"password":${secrets.body}`, headers }],
+      ['/v1/me', { headers: { Cookie: 'header-secret-2', 'Proxy-Authorization': 'header-secret-3' } }],
       [
-        '/v1/vouchers',
-        {
-          method: 'POST',
-          body: JSON.stringify({ password: secrets.body }),
-          headers: { 'Content-Type': 'application/json' },
-        },
+        '/v1/me',
+        { method: 'POST', body: '{"password":"body-secret"}', headers: { 'Content-Type': 'application/json' } },
       ],
-      [
-        '/v1/vouchers',
-        {
-          method: 'POST',
-          body: JSON.stringify({
-            code: 'SECRET',
-            maxRedemptions: 1,
-            description: secrets.sql,
-            metadata: { token: secrets.nested },
-          }),
-          headers: { 'Content-Type': 'application/json' },
-        },
-      ],
-      ['/v1/vouchers/ABCD/redemptions', { method: 'POST', headers: { 'Idempotency-Key': secrets.idempotencyKey } }],
+      ['/v1/me', { headers: { 'Idempotency-Key': 'idempotency-secret' } }],
     ];
     for (const [path, init] of requests) await linesOf(path, init);
-    await database.query('ALTER TABLE vouchers DROP CONSTRAINT no_secrets');
     const text = JSON.stringify(sut.lines.slice(before));
-    expect(sut.lines.slice(before).map(({ status }) => status)).toContain(500); // the database named its row
-    for (const secret of [...Object.values(secrets), key, key.slice(-72), apiKey]) expect(text).not.toContain(secret);
+    for (const secret of ['-secret', jwt, key, key.slice(-72), apiKey]) expect(text).not.toContain(secret);
   });
 
   it.each([

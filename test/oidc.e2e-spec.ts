@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { base64url, CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { ALL_SCOPES, AUDIENCE, type Issuer, startIssuer } from './support/issuer.js';
+import { NotesController } from './support/notes.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { givenApiKey } from './support/credentials.js';
 
 const CALLERS =
-  'ci@project.iam.gserviceaccount.com=vouchers:read vouchers:redeem,1234567890=vouchers:read,sub:machine@clients=vouchers:write';
+  'ci@project.iam.gserviceaccount.com=notes:read notes:share,1234567890=notes:read,sub:machine@clients=notes:write';
 
 let issuer: Issuer;
 let stranger: Issuer;
@@ -16,6 +17,7 @@ beforeAll(async () => {
   [issuer, stranger] = [await startIssuer(), await startIssuer()];
   sut = await createTestApp({
     env: { OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CALLERS: CALLERS },
+    controllers: [NotesController],
   });
 });
 afterEach(() => {
@@ -40,15 +42,13 @@ function pass(seconds: number): void {
 
 describe('a token', () => {
   it('of the client credentials grant is worth its scopes', async () => {
-    const token = await issuer.accessToken('vouchers:read');
+    const token = await issuer.accessToken('notes:read');
     const { body } = await me(token).expect(200);
-    expect(body).toEqual({ kind: 'oidc', name: 'machine', scopes: ['vouchers:read'], expiresAt: expect.any(String) });
-    await sut.anonymous.get('/v1/vouchers').auth(token, { type: 'bearer' }).expect(200);
-    const refused = await sut.anonymous.post('/v1/vouchers').auth(token, { type: 'bearer' }).send({}).expect(403);
+    expect(body).toEqual({ kind: 'oidc', name: 'machine', scopes: ['notes:read'], expiresAt: expect.any(String) });
+    await sut.anonymous.get('/v1/notes').auth(token, { type: 'bearer' }).expect(200);
+    const refused = await sut.anonymous.post('/v1/notes').auth(token, { type: 'bearer' }).send({}).expect(403);
     expect(refused.body.code).toBe('scope_missing');
-    expect(refused.headers['www-authenticate']).toMatch(
-      /^Bearer .*error="insufficient_scope", scope="vouchers:write"$/,
-    );
+    expect(refused.headers['www-authenticate']).toMatch(/^Bearer .*error="insufficient_scope", scope="notes:write"$/);
   });
 
   it.each([
@@ -76,12 +76,12 @@ describe('OIDC_CALLERS', () => {
   const email = 'ci@project.iam.gserviceaccount.com';
 
   it.each([
-    ['a verified address', { email, email_verified: true }, ['vouchers:read', 'vouchers:redeem'], email],
-    ['a subject', { sub: '1234567890' }, ['vouchers:read'], '1234567890'],
+    ['a verified address', { email, email_verified: true }, ['notes:read', 'notes:share'], email],
+    ['a subject', { sub: '1234567890' }, ['notes:read'], '1234567890'],
     [
       'a verified address beside a scope',
       { email, email_verified: true, scope: 'x' },
-      ['x', 'vouchers:read', 'vouchers:redeem'],
+      ['x', 'notes:read', 'notes:share'],
       email,
     ],
     ['an address that nobody has verified', { email, email_verified: false }, [], 'someone'],

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { readFileSync } from 'node:fs';
+import type { Application } from 'express';
+import { scopeMissing } from '../src/auth/auth.problems.js';
 import { problemCatalog } from '../src/errors/problem.js';
 import * as transport from '../src/errors/problem-types.js';
+import * as idempotency from '../src/idempotency/idempotency.problems.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestApp } from './support/test-app.js';
 
@@ -24,25 +27,21 @@ const operations = () =>
   );
 
 describe('the OpenAPI document', () => {
-  it('has every route', () => {
+  it('has every route', async () => {
+    const app = await createTestApp({ env: { DOCS_ENABLED: 'false' } });
+    const { router } = app.app.getHttpAdapter().getInstance() as Application;
+    const routes = router.stack.flatMap(({ route }) => {
+      const methods = Object.keys((route as { methods?: object } | undefined)?.methods ?? {});
+      if (!route || methods.length !== 1) return []; // middleware
+      return [`${methods[0]?.toUpperCase()} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`];
+    });
+    await app.close();
+    expect(routes).toContain('GET /v1/me');
     expect(
       operations()
         .map(({ name }) => name)
         .toSorted(),
-    ).toEqual([
-      'DELETE /v1/vouchers/{id}',
-      'GET /',
-      'GET /health/live',
-      'GET /health/ready',
-      'GET /health/startup',
-      'GET /v1/me',
-      'GET /v1/vouchers',
-      'GET /v1/vouchers/stats',
-      'GET /v1/vouchers/{id}',
-      'PATCH /v1/vouchers/{id}',
-      'POST /v1/vouchers',
-      'POST /v1/vouchers/{code}/redemptions',
-    ]);
+    ).toEqual(routes.toSorted());
   });
 
   it('declares every problem of the catalogue somewhere, with an example', () => {
@@ -53,70 +52,23 @@ describe('the OpenAPI document', () => {
         ),
       ),
     );
-    // These answer a request before there is an operation for it.
-    const { routeNotFound, methodNotAllowed, requestTimeout, httpError } = transport;
-    const outside = [routeNotFound, methodNotAllowed, requestTimeout, httpError];
-    const missing = [...problemCatalog.keys()].filter((code) => !declared.has(code));
-    expect(missing.toSorted()).toEqual(outside.map(({ code }) => code).toSorted());
-  });
-
-  it.each<[boolean, string]>([
-    [true, '*'],
-    [true, '"1"'],
-    [true, 'W/"1",, "2" ,"some,thing"'],
-    [false, '1'],
-    [false, '"1'],
-    [false, '"1""2"'],
-    [false, '"1", *'],
-  ])('says %s of If-Match: %s', (valid, ifMatch) => {
-    const remove = operations().find(({ name }) => name === 'DELETE /v1/vouchers/{id}')?.operation;
-    const parameter = remove?.parameters?.find((each) => 'name' in each && each.name === 'If-Match');
-    const schema = parameter && 'schema' in parameter && parameter.schema;
-    expect(RegExp((schema as { pattern: string }).pattern).test(ifMatch)).toBe(valid);
-  });
-
-  it('states the limits that the validators enforce', () => {
-    expect(document.components?.schemas?.CreateVoucherDto).toMatchObject({
-      additionalProperties: false,
-      required: expect.arrayContaining(['code', 'maxRedemptions']),
-      properties: {
-        code: { type: 'string', minLength: 4, maxLength: 32, pattern: '^[A-Za-z0-9-]+$' },
-        description: { type: 'string', maxLength: 500, nullable: true },
-        metadata: { type: 'object', additionalProperties: true },
-        maxRedemptions: { type: 'integer', minimum: 1, maximum: 1_000_000 },
-        expiresAt: { type: 'string', format: 'date-time', nullable: true },
-      },
-    });
-    const list = operations().find(({ name }) => name === 'GET /v1/vouchers')?.operation;
-    expect(list?.parameters).toContainEqual({
-      name: 'limit',
-      in: 'query',
-      required: false,
-      schema: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
-    });
+    // These answer a request before there is an operation for it, or need one that takes a body, an ETag or a scope.
+    const general = new Set(
+      [...Object.values(transport), ...Object.values(idempotency), scopeMissing].map(({ code }) => code),
+    );
+    expect([...problemCatalog.keys()].filter((code) => !declared.has(code) && !general.has(code))).toEqual([]);
+    expect(declared).toContain('credential_missing');
   });
 
   it('requires the headers that clients rely on', () => {
-    const required = operations().flatMap(({ name, operation }) =>
-      Object.entries(operation.responses).flatMap(([status, response]) =>
-        Object.entries(('headers' in response! && response.headers) || {}).flatMap(([header, value]) =>
-          'required' in value && value.required ? [`${name} ${status} ${header}`] : [],
-        ),
-      ),
-    );
-    expect(required).toEqual(
-      expect.arrayContaining([
-        'POST /v1/vouchers 201 ETag',
-        'POST /v1/vouchers 201 Location',
-        'GET /v1/vouchers/{id} 200 ETag',
-        'GET /v1/vouchers/{id} 304 ETag',
-        'PATCH /v1/vouchers/{id} 200 ETag',
-        'GET /v1/me 401 WWW-Authenticate',
-        'GET /v1/vouchers 403 WWW-Authenticate',
-        'GET / 429 Retry-After',
-        'GET / 503 Retry-After',
-      ]),
-    );
+    const headersOf = (name: string, status: string) => {
+      const response = operations().find((each) => each.name === name)?.operation.responses[status];
+      return response && 'headers' in response ? response.headers : {};
+    };
+    const required = { required: true };
+    expect(headersOf('GET /v1/me', '401')).toMatchObject({ 'WWW-Authenticate': required });
+    expect(headersOf('GET /', '429')).toMatchObject({ 'Retry-After': required });
+    expect(headersOf('GET /', '503')).toMatchObject({ 'Retry-After': required });
   });
 
   it('is told to nobody where the docs are switched off', async () => {
@@ -134,6 +86,7 @@ describe('docs/problems.md', () => {
     const rows = readFileSync('docs/problems.md', 'utf8').matchAll(/^\| `(\w+)` *\| (\d+) *\| (.+?) *\|/gm);
     const listed = [...rows].map(([, code, status, title]) => ({ code, status: Number(status), title }));
     const catalog = [...problemCatalog.values()].map(({ code, status, title }) => ({ code, status, title }));
-    expect(listed).toEqual(catalog);
+    expect(new Map(listed.map((row) => [row.code, row]))).toEqual(new Map(catalog.map((row) => [row.code, row])));
+    expect(listed).toHaveLength(catalog.length);
   });
 });

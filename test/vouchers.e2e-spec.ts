@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { givenApiKey } from './support/credentials.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
 import { aVoucher, createVoucher } from './support/vouchers.js';
 
@@ -191,4 +192,15 @@ describe('GET /v1/vouchers/stats', () => {
       redemptions: before.redemptions + 1,
     });
   });
+});
+
+it('an Idempotency-Key belongs to the principal that chose it', async () => {
+  const voucher = { code: 'SHARED', maxRedemptions: 5 };
+  await sut.http.post('/v1/vouchers').send(voucher).expect(201);
+  const redeem = async () =>
+    sut.anonymous
+      .post('/v1/vouchers/SHARED/redemptions')
+      .set({ 'x-api-key': await givenApiKey(sut.database), 'Idempotency-Key': 'same' })
+      .expect(201);
+  expect([(await redeem()).body.redemptions, (await redeem()).body.redemptions]).toEqual([1, 2]);
 });

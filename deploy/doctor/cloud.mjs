@@ -475,7 +475,11 @@ const image = {
         const mark = `serving-${project.options.environment}`;
         const serving = found.find(({ version }) => version === digest);
         if (!serving) {
-          return fail(`the image of ${metadata.name} is gone: no further instance of it can start`, project.deploy);
+          // https://docs.cloud.google.com/run/docs/deploying
+          return warn(
+            `the image of ${metadata.name} is gone from the registry: Cloud Run has a copy while it serves, and no longer`,
+            project.deploy,
+          );
         }
         return serving.tags?.includes(mark)
           ? ok(`that of ${metadata.name} is there, and marked ${mark}`)

@@ -4,11 +4,13 @@
 . "$(dirname "$0")/step.sh"
 
 return_traffic() {
-  local wish
+  local wish tagged
   describe_service
-  # What Cloud Run is told to do, too: a step that was cancelled may have told it a moment ago.
+  # What Cloud Run is told to do: a step that was cancelled may have told it a moment ago.
   wish=$(shares spec)
-  if [[ $wish != *"$REVISION "* && $wish != *"$SERVING "* ]]; then
+  tagged=$(jq --raw-output '.spec.traffic[]? | select(.tag).revisionName' <<<"$output")
+  # It was not made, or a rollback has taken it out.
+  if [[ $wish != *"$REVISION "* && ($tagged != "$REVISION" || $wish != *"$SERVING "*) ]]; then
     echo "::error title=Not deployed::$REVISION got no traffic. It stays at $(shares status | tr '\n' ';')"
     return
   fi
@@ -21,9 +23,5 @@ return_traffic() {
   fi
 }
 
-# It is the last chance, so one refusal is not the end. What fails ends only the shell in brackets.
-for pause in 10 20 0; do
-  if (return_traffic); then exit; fi
-  sleep "$pause"
-done
-exit 1
+# It is the last chance, so one refusal is not the end.
+insist return_traffic

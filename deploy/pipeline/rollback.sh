@@ -42,7 +42,7 @@ commit=$(label commit-sha)
 [[ -n $commit || -z $by_default ]] || fail "Before $previous there was only the placeholder $REVISION. Run this again with its name if that is to serve."
 
 # A tag could hold on to a revision that never started.
-send_traffic "$REVISION 100" --clear-tags
+insist send_traffic "$REVISION 100" --clear-tags
 output revision "$REVISION"
 output previous "$previous"
 output commit "$commit"

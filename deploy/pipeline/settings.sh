@@ -26,6 +26,6 @@ done
 # shellcheck disable=SC2154 # set above, by name
 echo "IMAGE_NAME=$GCP_REGION-docker.pkg.dev/$GCP_PROJECT_ID/$GCP_ARTIFACT_REPOSITORY/$GCP_SERVICE" >>"$GITHUB_ENV"
 # Then the smoke test can sign in. An entry is the caller, "=" and its scopes; an issuer may stand before it.
-if [[ -n $APP_OIDC_AUDIENCE && ",$APP_OIDC_CALLERS" =~ [,\ ]"$GCP_DEPLOYER"= ]]; then
+if [[ -n $APP_OIDC_AUDIENCE && $APP_OIDC_CALLERS =~ (^|,)\ *(https?://[^\ ,]+\ )?"$GCP_DEPLOYER"= ]]; then
   echo 'DEPLOYER_IS_CALLER=true' >>"$GITHUB_ENV"
 fi

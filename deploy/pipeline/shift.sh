@@ -16,8 +16,11 @@ divide() { # divide PERCENT: who gets what when the candidate gets that share, a
 }
 
 move() { # move FROM TO: the candidate's share, in percent. What somebody else has moved meanwhile is left alone.
+  local tagged
   describe_service
-  [[ $(shares spec | sort) == "$(divide "$1" | sort)" ]] ||
+  # A rollback takes the tag, too, and nothing brings it back.
+  tagged=$(jq --raw-output '.spec.traffic[] | select(.tag == "candidate").revisionName' <<<"$output")
+  [[ $tagged == "$REVISION" && $(shares spec | sort) == "$(divide "$1" | sort)" ]] ||
     fail "Somebody has moved the traffic meanwhile: $(shares spec | tr '\n' ';') This deployment goes no further."
   send_traffic "$(divide "$2")"
 }

@@ -59,18 +59,32 @@ shares() {
 
 # send_traffic LINES [OPTION]: LINES as shares prints them
 send_traffic() {
-  local deadline=$((SECONDS + TRAFFIC_SECONDS))
-  # gcloud calls it a failure, too, when a revision without traffic is not ready, such as a candidate that never started:
-  # just then traffic must move. So what counts is where it is, once Cloud Run has dealt with the newest wish.
-  gcloud run services update-traffic "$GCP_SERVICE" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" \
-    --to-revisions="$(tr ' ' '=' <<<"$1" | paste -s -d , -)" "${@:2}" || echo 'Not without objections. Where is the traffic?'
-  until describe_service && [[ $(jq '.metadata.generation == .status.observedGeneration' <<<"$output") == true &&
-    $(shares status | sort) == "$(sort <<<"$1")" ]]; do
+  local deadline=$((SECONDS + TRAFFIC_SECONDS)) wish
+  wish=$(sort <<<"$1")
+  # Without waiting: gcloud would call it a failure, too, that a revision without traffic is not ready, such as a candidate
+  # that never started, and just then traffic must move.
+  gcloud run services update-traffic "$GCP_SERVICE" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" --async \
+    --to-revisions="$(tr ' ' '=' <<<"$1" | paste -s -d , -)" "${@:2}" || fail 'The traffic was not moved; the reason stands above.'
+  # What counts is where it is, once Cloud Run has dealt with the newest wish, and that this is the wish.
+  while true; do
+    describe_service
+    [[ $(shares spec | sort) == "$wish" ]] || fail "Somebody else moves the traffic at the same time, to $(shares spec | tr '\n' ';')"
+    if [[ $(shares status | sort) == "$wish" && $(jq '.metadata.generation == .status.observedGeneration' <<<"$output") == true ]]; then return; fi
     [[ $SECONDS -lt $deadline ]] || fail "The traffic did not move to $(tr '\n' ';' <<<"$1") It is at $(shares status | tr '\n' ';')"
     sleep 1
   done
 }
 readonly TRAFFIC_SECONDS=${TRAFFIC_SECONDS:-60}
+
+# insist COMMAND...: up to three times. What fails ends only the shell in brackets.
+insist() {
+  local pause
+  for pause in 5 15 0; do
+    if ("$@"); then return; fi
+    sleep "$pause"
+  done
+  exit 1
+}
 
 # show_log FILTER: the newest lines, oldest first. Cloud Logging may need some seconds until it has them.
 show_log() {

@@ -2,7 +2,7 @@ export class MeDto {
   kind!: 'api_key' | 'oidc';
   /** @example 'ci' */
   name!: string;
-  /** @example ["vouchers:read"] */
+  /** @example ["orders:read"] */
   scopes!: string[];
   /** Of the credential; null for a key that never expires */
   expiresAt!: Date | null;

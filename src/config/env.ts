@@ -64,7 +64,7 @@ export class Env {
 
   @List(
     (entry) => OIDC_CALLER.test(entry),
-    'must be entries such as ci@example.com=vouchers:read vouchers:write, separated by commas',
+    'must be entries such as ci@example.com=orders:read orders:write, separated by commas',
   )
   OIDC_CALLERS: string[] = [];
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 
-/** Name and version of this service, from package.json. */
+/** Who this service is, from package.json. */
 export const packageInfo = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   name: string;
+  displayName: string;
   version: string;
   description: string;
 };

@@ -1,6 +1,6 @@
 import { defineProblem } from './problem.js';
 
-// What any route can answer. A feature defines its own beside its code, as vouchers/voucher.problems.ts does.
+// What any route can answer. A feature defines its own beside its code, in a *.problems.ts.
 export const malformedRequest = defineProblem('malformed_request', 400, 'The request cannot be read');
 export const invalidRequest = defineProblem('invalid_request', 400, 'A part of the request is not valid');
 export const routeNotFound = defineProblem('route_not_found', 404, 'There is nothing at this address');

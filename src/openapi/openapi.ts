@@ -9,10 +9,10 @@ import { addSignIn, type SignIn } from './sign-in.js';
 
 /** Describes every route of the application; needs no database. */
 export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObject {
-  const { name, description, version } = packageInfo;
+  const { displayName, description, version } = packageInfo;
   const config = new DocumentBuilder()
     .setOpenAPIVersion('3.0.3')
-    .setTitle(name)
+    .setTitle(displayName)
     .setDescription(description)
     .setVersion(version)
     .setLicense('MIT', 'https://opensource.org/license/mit')
@@ -50,7 +50,7 @@ export function serveDocs(app: NestExpressApplication, signIn?: SignIn): void {
   SwaggerModule.setup('docs', app, createDocument, {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
-    customSiteTitle: packageInfo.name,
+    customSiteTitle: packageInfo.displayName,
     swaggerOptions: {
       showExtensions: true, // x-required-scopes
       initOAuth: signIn && { clientId: signIn.clientId, usePkceWithAuthorizationCodeGrant: true },

@@ -12,7 +12,7 @@ export interface Page<Item> {
 /** What a list can be sorted by: an SQL expression that is never null, its type, and its value for a row as text. */
 export interface SortKey<Row> {
   sql: string;
-  type: 'text' | 'integer' | 'timestamptz';
+  type: 'text' | 'integer' | 'numeric' | 'timestamptz';
   valueOf(row: Row): string;
 }
 

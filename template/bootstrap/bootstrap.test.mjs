@@ -380,7 +380,7 @@ describe('a second run', () => {
   test('leaves the access that somebody has set', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     await succeeds(bootstrap(urls()));
-    assert.equal(access(), 'false');
+    assert.equal(access(), 'False');
   });
 
   test('with --private does not leave a public service open in silence', async () => {

@@ -633,7 +633,7 @@ const TROUBLES = [
   [
     'an image that is gone',
     () => (registry().packages.orders.versions = {}),
-    ['cloud.image fail'],
+    ['cloud.image warn'],
     /the image of orders-c0ffee0-1-1 is gone/,
     /^npm run deploy$/,
   ],

@@ -7,15 +7,12 @@ import { OTHERS } from '../standin/commands.mjs';
 import { idToken, impersonate } from '../standin/permissions.mjs';
 import { Refusal } from '../standin/refusal.mjs';
 
-/** What a checkout brings, of what the pipeline reads. */
-const CHECKED_OUT = ['.gcloudignore', '.nvmrc', 'deploy', 'docker', 'package.json', 'package-lock.json'];
-
 /** By name: the inputs of its action.yml, and what it does. @returns its outputs */
 const ACTIONS = {
   'actions/checkout': {
     inputs: ['fetch-depth', 'persist-credentials', 'ref'],
-    run({ workspace }) {
-      for (const path of CHECKED_OUT) cpSync(path, join(workspace, path), { recursive: true });
+    run({ repository, workspace }) {
+      cpSync(repository, workspace, { recursive: true });
     },
   },
   'actions/setup-node': {

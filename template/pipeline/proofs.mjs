@@ -1,5 +1,6 @@
 // What the proofs share: a project that bootstrap.sh has prepared, deployments and roll-backs in it, and what came of them.
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { explain } from '../../deploy/doctor/troubles.mjs';
@@ -47,6 +48,13 @@ fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
 writeFileSync(join(bin, 'npm'), '#!/usr/bin/env bash\n[[ $* != "$NPM_FAILS" ]]\n');
 chmodSync(join(bin, 'npm'), 0o755);
+/** This repository as a checkout has it: nothing that is not meant to be committed. */
+const repository = join(root, 'repository');
+const { stdout: tracked } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  encoding: 'utf8',
+});
+for (const file of tracked.split('\n').filter((name) => lstatSync(name, { throwIfNoEntry: false })?.isFile()))
+  cpSync(file, join(repository, file));
 for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
 
 /** Those that are open; a test that fails leaves its own. */
@@ -152,6 +160,7 @@ export class Project {
       cloud: this.cloud,
       bin,
       folder: mkdtempSync(join(root, 'run-')),
+      repository,
       file: `${WORKFLOWS}/${file}`,
       inputs,
       vars: { ...this.variables, ...vars },
@@ -213,9 +222,14 @@ class Outcome {
   }
   /** What the doctor says first of what failed. */
   get diagnosis() {
-    const [text] = Object.values(this.jobs).flatMap(({ steps }) =>
-      steps.filter(({ outcome }) => outcome === 'failure').map((step) => step.text),
-    );
-    return text === undefined ? undefined : explain(text)[0]?.trouble.message;
+    return explain(this.#failure)[0]?.trouble.message;
+  }
+  /** The same; or, of what the doctor does not know, what the step itself said on the page of the run. */
+  get reason() {
+    return this.diagnosis ?? /^::error.*?::(.+)$/m.exec(this.#failure)?.[1].trim();
+  }
+  get #failure() {
+    const steps = Object.values(this.jobs).flatMap((job) => job.steps);
+    return steps.find(({ outcome }) => outcome === 'failure')?.text ?? '';
   }
 }

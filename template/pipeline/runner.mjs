@@ -13,6 +13,7 @@ import { fill, fillAll, holds } from './expressions.mjs';
  * @property {import('../standin/cloud.mjs').Cloud} cloud
  * @property {string} bin the only folder on the PATH
  * @property {string} folder for everything that the run writes
+ * @property {string} repository the folder that a checkout copies
  * @property {string} file of the workflow
  * @property {Record<string, string>} inputs
  * @property {Record<string, string>} vars
@@ -129,7 +130,15 @@ function useAction({ run, job, workspace, claims, state, contexts }, step) {
   try {
     const inputs = fillAll(step.with, contexts);
     const exportVariable = (name, value) => (state.env[name] = value);
-    const outputs = act(step.uses, { cloud: run.cloud, job, inputs, workspace, claims, exportVariable });
+    const outputs = act(step.uses, {
+      cloud: run.cloud,
+      repository: run.repository,
+      job,
+      inputs,
+      workspace,
+      claims,
+      exportVariable,
+    });
     return { outcome: 'success', outputs, text: '' };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;

@@ -41,7 +41,6 @@ def judge(cli, words):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
             log.Reset(sys.stdout, sys.stderr)
             cli.Execute(words)
-        print("DONE", words)
     except Accepted:
         pass
     except SystemExit as exit:

@@ -24,6 +24,9 @@ export function behaviourOf(state, image) {
 
 export const commitOf = (state, image) => state.images[image.split('@')[1]]?.commit;
 
+/** Whether everybody may call: 'true' in a manifest, 'True' by gcloud. */
+export const isOpen = (annotations) => annotations['run.googleapis.com/invoker-iam-disabled']?.toLowerCase() === 'true';
+
 /** REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG or @DIGEST */
 export function imageName(image) {
   const [, location, project, repository, name, tag, digest] =

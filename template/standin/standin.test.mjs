@@ -579,15 +579,16 @@ describe('Cloud Run', () => {
     assert.ok(service().revisions['orders-1']);
   });
 
-  test('moves the traffic, but not without objections, while the newest revision is not ready', () => {
+  test('moves no traffic while a tag is on a revision that is not ready, and objects to a newest one that is not', () => {
     assert.equal(asDeployer(...manifest()).status, 0);
     cloud.state.behaviours[COMMIT] = { neverReady: 'Waiting for database' };
     refuses(asDeployer(...manifest({ name: 'orders-2' })), /Revision 'orders-2' is not ready/);
-    refuses(
-      asDeployer('run', 'services', 'update-traffic', 'orders', ...HERE, '--to-revisions=orders-1=100'),
-      /Revision 'orders-2' is not ready/,
-    );
-    assert.equal(service().statusTraffic[0].revisionName, 'orders-1');
+    const before = service().statusTraffic;
+    const shift = ['run', 'services', 'update-traffic', 'orders', ...HERE, '--to-revisions=orders-1=100'];
+    refuses(asDeployer(...shift), /Revision 'orders-2' is not ready/);
+    assert.equal(service().statusTraffic, before);
+    refuses(asDeployer(...shift, '--clear-tags'), /Revision 'orders-2' is not ready/);
+    assert.deepEqual(service().statusTraffic, [{ revisionName: 'orders-1', percent: 100 }]);
   });
 
   test('takes a name once, a sum of 100, a tag that is not too long', () => {

@@ -1,7 +1,7 @@
 // What answers at the address of a service, or of a tag of it: Google's front end first, then a revision.
 import { OTHERS } from './commands.mjs';
 import { ask, claimsOf } from './permissions.mjs';
-import { behaviourOf, commitOf } from './platform.mjs';
+import { behaviourOf, commitOf, isOpen } from './platform.mjs';
 import { Refusal } from './refusal.mjs';
 import { resource } from './resources.mjs';
 import { SAMPLES, log, projectOf } from './state.mjs';
@@ -52,7 +52,7 @@ function choose(service, tag) {
 }
 
 function mayCall(state, project, service, name, url, headers) {
-  if (service.annotations['run.googleapis.com/invoker-iam-disabled'] === 'true') return true;
+  if (isOpen(service.annotations)) return true;
   const claims = claimsOf(headers['x-serverless-authorization'] ?? headers.authorization);
   const caller = claims?.aud === url ? claims.sub : undefined;
   try {

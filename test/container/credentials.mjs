@@ -2,16 +2,19 @@
 import { spawnSync } from 'node:child_process';
 import { runJob } from './instance.mjs';
 
-const SCOPES = 'vouchers:read,vouchers:write,vouchers:redeem';
-
-/** Makes a key on this machine and has the image's job register it in a migrated database. */
-export async function createKey({ image, database }) {
+/** A key that is registered nowhere, with its id and its hash. */
+export function createOfflineKey() {
   const { stdout } = spawnSync(process.execPath, ['dev/keys.mjs', 'create', '--offline', '--json'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const { key, id, hash } = JSON.parse(stdout);
-  const args = ['dist/keys.js', 'create', '--id', id, '--hash', hash, '--name', 'container-test', '--scopes', SCOPES];
+  return JSON.parse(stdout);
+}
+
+/** Makes a key on this machine and has the image's job register it in a migrated database. */
+export async function createKey({ image, database, scopes }) {
+  const { key, id, hash } = createOfflineKey();
+  const args = ['dist/keys.js', 'create', '--id', id, '--hash', hash, '--name', 'container-test', '--scopes', scopes];
   const { code, output } = await runJob({ image, database, args });
   if (code !== 0) throw new Error(output);
   return key;

@@ -9,6 +9,7 @@ import { runJob } from './instance.mjs';
 import { service } from './manifest.mjs';
 import { scenarios, seconds } from './scenarios.mjs';
 import { setStage } from './stage.mjs';
+import { workload } from './workload.mjs';
 
 /** The longest scenario waits for the startup window to pass. One that takes more than this has failed. */
 const LIMIT_MS = service.startup.windowMs + 60_000;
@@ -49,7 +50,7 @@ async function main(wanted) {
 async function prepare(image, database) {
   const { code, output } = await runJob({ image, database });
   if (code !== 0) throw new Error(output);
-  const key = await createKey({ image, database });
+  const key = await createKey({ image, database, scopes: workload.scopes });
   database.shut();
   return { key, text: JSON.parse(output.trim().split('\n').at(-1)).message };
 }

@@ -1,16 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { workload } from './workload.mjs';
 
-/**
- * Sends requests at a fixed rate, whatever becomes of them, to the instances that are given to it, in turn. Half of
- * them make a voucher, the other half redeem the same one.
- */
+/** Sends the workload's requests at a fixed rate, whatever becomes of them, to the instances given to it, in turn. */
 export class Traffic {
   /** Of each request the status, or why there was no answer, and when it was sent. */
   results = [];
-  /** Codes whose creation was answered with 201. */
-  acknowledged = [];
-  /** How many redemptions were. */
-  redemptions = 0;
+  /** The requests that were answered as they should be. */
+  answered = [];
   #open = new Set();
   #stopping = false;
 
@@ -41,30 +37,19 @@ export class Traffic {
     const first = number % instances.length;
     const instance = [...instances.slice(first), ...instances.slice(0, first)].find(({ hasRoom }) => hasRoom);
     if (!instance) return false;
-    // Not the remainder by two, which would send all of a kind to one of two instances.
-    const pending = number % 4 < 2 ? this.#create(instance, `LOAD-${number}`) : this.#redeem(instance);
+    const pending = this.#measure(instance, workload.request(number));
     this.#open.add(pending);
     void pending.finally(() => this.#open.delete(pending));
     return true;
   }
 
-  async #create(instance, code) {
-    const status = await this.#measure(instance, '/v1/vouchers', { code, maxRedemptions: 1 });
-    if (status === 201) this.acknowledged.push(code);
-  }
-
-  async #redeem(instance) {
-    const status = await this.#measure(instance, '/v1/vouchers/SHARED/redemptions');
-    if (status === 201) this.redemptions++;
-  }
-
-  async #measure(instance, path, body) {
+  async #measure(instance, request) {
     const sentAt = performance.now();
     const { status } = await instance
-      .send({ method: 'POST', path, body, headers: this.headers })
+      .send({ ...request, headers: this.headers })
       .catch(({ code, name }) => ({ status: code ?? name }));
     this.results.push({ status, sentAt });
-    return status;
+    if (status === workload.status) this.answered.push(request);
   }
 
   /** Sends no more, and waits for what is under way. */
@@ -74,7 +59,7 @@ export class Traffic {
   }
 
   get failures() {
-    return this.results.filter(({ status }) => status !== 201);
+    return this.results.filter(({ status }) => status !== workload.status);
   }
 
   /** "1000 requests: 990 x 201, 10 x 503" */

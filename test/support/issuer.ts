@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { Provider } from 'oidc-provider';
 
-export const AUDIENCE = 'https://vouchers.example.com';
-export const ALL_SCOPES = 'vouchers:read vouchers:write vouchers:redeem';
+export const AUDIENCE = 'https://api.example.com';
+export const ALL_SCOPES = 'notes:read notes:write notes:share';
 
 /** A real OpenID provider on this machine. */
 export interface Issuer {

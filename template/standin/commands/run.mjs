@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { OTHERS } from '../commands.mjs';
 import { ask } from '../permissions.mjs';
-import { checkImage, execute, imageRepository, prepare, start } from '../platform.mjs';
+import { checkImage, execute, imageRepository, isOpen, prepare, start } from '../platform.mjs';
 import { Refusal } from '../refusal.mjs';
 import { log, unique } from '../state.mjs';
 
@@ -75,7 +75,7 @@ export const run = {
       checkRevision(service, metadata.name, spec);
       checkImage(context.state, spec.template.spec.containers[0].image);
       const annotations = metadata.annotations ?? {};
-      if (annotations[OPEN] === 'true' && service.annotations[OPEN] !== 'true') {
+      if (isOpen(annotations) && !isOpen(service.annotations)) {
         ask(caller, OTHERS['opening a service to everybody'], {
           service: find('service', `${args.region}/${metadata.name}`),
         });
@@ -99,7 +99,7 @@ export const run = {
     },
   },
   'run services update-traffic': {
-    usage: 'SERVICE --region= --to-revisions=',
+    usage: 'SERVICE --region= --to-revisions= [--async] [--clear-tags]',
     changes: true,
     on: ({ find, args }) => ({
       'runtime account': find(
@@ -118,22 +118,25 @@ export const run = {
           'The stand-in does not spread what is left of the traffic over other revisions: name all 100 %.',
         );
       for (const [name] of shares) {
-        const revision = service.revisions[name];
-        if (!revision) throw new Refusal(`Revision '${name}' not found: the revision must be one of the service.`);
-        if (!revision.ready)
-          throw new Refusal(`Revision '${name}' is not ready and cannot serve traffic. ${revision.message}`);
+        if (!service.revisions[name])
+          throw new Refusal(`Revision '${name}' not found: the revision must be one of the service.`);
       }
-      const tags = service.statusTraffic
-        .filter(({ tag }) => tag)
-        .map(({ revisionName, tag }) => ({ revisionName, tag }));
-      service.statusTraffic = [
+      const tags = args['clear-tags'] ? [] : service.traffic.filter(({ tag }) => tag);
+      service.generation += 1;
+      service.traffic = [
         ...shares.map(([revisionName, percent]) => ({ revisionName, percent: Number(percent) })),
-        ...tags,
+        ...tags.map(({ revisionName, tag }) => ({ revisionName, tag })),
       ];
-      service.traffic = service.statusTraffic;
+      // Also a tag, without any traffic, holds the change up.
+      const unready = service.traffic.find(({ revisionName }) => !service.revisions[revisionName].ready);
+      if (!unready) service.statusTraffic = service.traffic;
+      if (args.async) {
+        say('Updating traffic asynchronously.');
+        return '';
+      }
       ask(caller, OTHERS['waiting for a service'], { project: find('project') });
-      // Also when it is another revision that is not.
-      if (!Object.values(service.revisions).at(-1).ready) throw notReady(service);
+      // And gcloud calls it a failure when it is only the newest revision that is not ready.
+      if (unready || !Object.values(service.revisions).at(-1).ready) throw notReady(service);
       say('Updating traffic...\nDone.');
       return '';
     },
@@ -286,14 +289,15 @@ function ownerOf({ args, project }) {
 }
 
 function addService({ args, project }, name) {
-  const service = { policy: [], annotations: {}, revisions: {}, traffic: [], statusTraffic: [] };
+  const service = { policy: [], annotations: {}, generation: 0, revisions: {}, traffic: [], statusTraffic: [] };
   project.services[`${args.region}/${name}`] = service;
   return service;
 }
 
 function setAccess(service, args) {
-  if (args['no-invoker-iam-check']) service.annotations[OPEN] = 'true';
-  if (args['invoker-iam-check']) service.annotations[OPEN] = 'false';
+  // As Python writes it.
+  if (args['no-invoker-iam-check']) service.annotations[OPEN] = 'True';
+  if (args['invoker-iam-check']) service.annotations[OPEN] = 'False';
 }
 
 /** What the API refuses before anything is made. https://docs.cloud.google.com/run/docs/reference/rest/v1/namespaces.services */
@@ -330,6 +334,7 @@ function release({ args, project, state }, service, name, template, traffic, wai
     }),
   );
   service.template = template;
+  service.generation += 1;
   service.traffic = traffic.map(({ latestRevision, ...target }) =>
     latestRevision ? { ...target, revisionName: revision } : target,
   );
@@ -355,10 +360,12 @@ function describe(context, service, name) {
     metadata: {
       name,
       namespace: context.project.number,
+      generation: service.generation,
       annotations: { 'run.googleapis.com/ingress': 'all', ...service.annotations },
     },
     spec: { template: service.template, traffic: service.traffic },
     status: {
+      observedGeneration: service.generation,
       conditions: [
         { type: 'Ready', status: isReady ? 'True' : 'False', message: service.revisions[names.at(-1)]?.message },
       ],

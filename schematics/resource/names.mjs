@@ -1,0 +1,85 @@
+import { strings } from '@angular-devkit/core';
+import pluralize from 'pluralize';
+import { isReservedInSql, isReservedInTypeScript } from './reserved-words.mjs';
+
+const { camelize, capitalize, classify, underscore } = strings;
+
+// Where pluralize is wrong: https://github.com/plurals/pluralize/issues
+pluralize.addSingularRule(/^(.*)caches$/, '$1cache');
+pluralize.addUncountableRule('metadata');
+for (const word of ['canvas', 'lens', 'atlas']) pluralize.addIrregularRule(word, `${word}es`);
+
+/** PostgreSQL cuts longer names off: https://www.postgresql.org/docs/current/sql-syntax-lexical.html */
+const MAX_IDENTIFIER = 63;
+
+/** What the generated files import or declare besides the resource's own names. */
+const TAKEN_CLASSES = new Set(
+  `App Body Check Column Controller Create Date Delete Entity Env Error Get If Index Injectable List Map Module Object
+   Page Param Patch Post Problem Promise Query Record Repository Response Set String Number Boolean Symbol Test Type
+   Unique Update`.split(/\s+/),
+);
+
+/**
+ * Every form in which a resource's name is written.
+ *
+ * @throws {Error} when one of them cannot be used, with the reason
+ */
+export function namesOf(given) {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(given)) {
+    throw new Error(`"${given}" cannot name a resource: small letters and digits, words joined by -, a letter first`);
+  }
+  const words = given.split('-');
+  const last = words.pop();
+  const inWords = (noun) => [...words, noun].join(' ');
+  const names = nounNames(inWords(pluralize.plural(last)), inWords(pluralize.singular(last)));
+  for (const word of [names.singularVariable, names.pluralVariable]) {
+    if (isReservedInTypeScript(word)) throw new Error(`${given}: "${word}" is a reserved word of TypeScript`);
+  }
+  if (names.table === 'migrations') throw new Error(`${given}: TypeORM keeps a table of this name`);
+  if (isReservedInSql(names.table)) throw new Error(`${given}: "${names.table}" is a reserved word of SQL`);
+  if (TAKEN_CLASSES.has(names.Singular)) {
+    throw new Error(`${given}: a class ${names.Singular} would hide another one. Say more: customer-${given}`);
+  }
+  checkIdentifier(given, `IX_${names.table}_created_at`);
+  return names;
+}
+
+function nounNames(plural, singular) {
+  return {
+    words: plural,
+    word: singular,
+    aWord: withArticle(singular),
+    AWord: capitalize(withArticle(singular)),
+    plural: plural.replaceAll(' ', '-'),
+    singular: singular.replaceAll(' ', '-'),
+    Plural: classify(plural),
+    Singular: classify(singular),
+    pluralVariable: camelize(plural),
+    singularVariable: camelize(singular),
+    aSingular: camelize(withArticle(singular)),
+    table: underscore(plural),
+    code: underscore(singular),
+    CONSTANT: underscore(singular).toUpperCase(),
+  };
+}
+
+/** As it is spoken: an invoice, a user, an hour. */
+function withArticle(noun) {
+  const vowel = /^([aeio]|u(?!ni|s[aeiu]|rl|til)|hour|heir|honou?r)/.test(noun) && !/^(eu|one)/.test(noun);
+  return `${vowel ? 'an' : 'a'} ${noun}`;
+}
+
+/** The values of a field, as one: INVOICE_STATUSES, InvoiceStatus. */
+export function enumNames({ Singular, code, table }, field) {
+  return {
+    constant: `${code}_${underscore(pluralize.plural(field))}`.toUpperCase(),
+    type: Singular + classify(field),
+    sqlType: `${table}_${underscore(field)}`,
+  };
+}
+
+export function checkIdentifier(given, identifier) {
+  if (identifier.length > MAX_IDENTIFIER) {
+    throw new Error(`${given} is too long: PostgreSQL would cut off ${identifier} after ${MAX_IDENTIFIER} characters`);
+  }
+}

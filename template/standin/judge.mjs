@@ -1,0 +1,67 @@
+// Has the real gcloud judge what the runs of the tests have told the stand-in: each command line, with its manifest. In one
+// process of gcloud's own Python, since it takes a second to start.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** @returns {number} how many of the calls in the file of JSON lines are refused; says which */
+export function judge(callsFile) {
+  const { sdk, python, version } = findGcloud();
+  const lines = new Set(
+    readFileSync(callsFile, 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line))
+      // What the stand-in's own parser has refused was wrong on purpose.
+      .filter(({ program, status }) => program === 'gcloud' && status !== 2)
+      .map(({ words, files }) =>
+        JSON.stringify({
+          words: words.map(likeGoogles),
+          files: Object.fromEntries(Object.entries(files).map(([name, text]) => [name, likeGoogles(text)])),
+        }),
+      ),
+  );
+  const config = mkdtempSync(join(tmpdir(), 'gcloud-'));
+  try {
+    writeFileSync(join(config, 'token'), 'none');
+    const { error, status, stdout, stderr } = spawnSync(python, ['-S', join(import.meta.dirname, 'judge.py')], {
+      encoding: 'utf8',
+      input: [...lines].map((line) => `${line}\n`).join(''),
+      maxBuffer: 1 << 28,
+      env: {
+        ...process.env,
+        CLOUDSDK_AUTH_ACCESS_TOKEN_FILE: join(config, 'token'),
+        CLOUDSDK_CONFIG: config,
+        CLOUDSDK_CORE_DISABLE_PROMPTS: '1',
+        GCLOUD_LIB: join(sdk, 'lib'),
+      },
+    });
+    if (status !== 0) throw new Error(`gcloud's judge ended: ${error?.message ?? stderr}`);
+    const refused = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    for (const { words, error: reason } of refused) console.error(`gcloud ${words.join(' ')}\n  ${reason}`);
+    console.log(`gcloud ${version} has judged ${lines.size} command lines and refused ${refused.length}.`);
+    if (lines.size === 0) throw new Error('The tests have called no gcloud.');
+    return refused.length;
+  } finally {
+    rmSync(config, { recursive: true });
+  }
+}
+
+/** What differs from run to run: addresses of this machine, digests, numbers of attempts. */
+const likeGoogles = (text) =>
+  text
+    .replaceAll(/sha256:[0-9a-f]{64}/g, `sha256:${'0'.repeat(64)}`)
+    .replaceAll(/timestamp>="[^"]*"|timestamp>=\\"[^"]*\\"/g, 'timestamp>="2026-01-01T00:00:00Z"');
+
+function findGcloud() {
+  const format = '--format=value[separator=" "](installation.sdk_root,basic.python_location,basic.version)';
+  const { error, stdout } = spawnSync('gcloud', ['info', format], { encoding: 'utf8' });
+  const [sdk, python, version] = stdout?.trim().split(' ') ?? [];
+  if (error || !version)
+    throw new Error('There is no gcloud that could judge: https://cloud.google.com/sdk/docs/install');
+  return { sdk, python, version };
+}
