@@ -23,7 +23,7 @@ const results = STEPS.map((step) => {
 
 console.log();
 for (const { step, passed, seconds } of results) {
-  console.log(`${passed ? 'ok    ' : 'FAILED'} ${step.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s`);
+  console.log(`${passed ? 'ok    ' : 'FAILED'} ${step.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s`);
 }
 const failed = results.filter(({ passed }) => !passed).map(({ step }) => step);
 if (failed.length > 0) {

@@ -222,6 +222,6 @@ describe('resource:remove', () => {
       const { status, output } = remove(plural, '--delete-migration', '--no-openapi');
       assert.equal(status, 0, output);
     }
-    passes('format:check', 'lint', 'types', 'unused', 'db:check');
+    passes('types', 'unused', 'db:check');
   });
 });
