@@ -22,7 +22,7 @@ TEXT
 }
 
 cloud_sql='' connection='' private='' with_cloud_build='' set_vars=''
-runtime_url_file='' migrator_url_file='' repo_id='' owner_id=''
+runtime_url_file='' migrator_url_file='' repo_id='' owner_id='' empty_secrets=''
 
 while [[ $# -gt 0 ]]; do
   case $1 in
@@ -396,7 +396,10 @@ url_for() {
     echo
     [[ -z $url ]] || check_url "$url" 'The answer'
   fi
-  [[ -n $url ]] || said "$1 stays empty. Before the first deployment: $add=FILE"
+  if [[ -z $url ]]; then
+    said "$1 stays empty. Before the first deployment: $add=FILE"
+    empty_secrets="$empty_secrets $1"
+  fi
 }
 
 add_version() { # add_version SECRET VALUE
@@ -434,5 +437,6 @@ done
 if [[ -n $dry_run ]]; then
   echo 'Nothing was changed.'
 else
+  [[ -z $empty_secrets ]] || echo "Before the first deployment fill these secrets, as said above:$empty_secrets"
   echo 'Done. Next: the Deploy workflow. DEPLOYMENT.md says what costs money from now on; deploy/teardown.sh ends it.'
 fi

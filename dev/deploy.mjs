@@ -6,8 +6,15 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run deploy -- [--environment NAME] [--strategy all-at-once|canary] [--builder runner|cloud-build] [--watch]`;
 
 try {
-  const { environment, strategy, builder, watch } = readOptions();
+  const { help, ...inputs } = readOptions();
+  if (help) console.log(HELP);
+  else deploy(inputs);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
 
+function deploy({ environment, strategy, builder, watch }) {
   const commit = gh('api', 'repos/{owner}/{repo}/commits/main', '--jq', '.sha').trim();
   const { stdout: here } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
   if (here.trim() !== commit)
@@ -23,12 +30,10 @@ try {
   );
   const { workflow_run_id: id, html_url: page } = JSON.parse(started);
   console.log(page);
-  if (watch)
-    process.exitCode = spawnSync('gh', ['run', 'watch', String(id), '--exit-status'], { stdio: 'inherit' }).status ?? 1;
-  else console.log(`Follow it: gh run watch ${id}`);
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
+  if (watch) {
+    const { status } = spawnSync('gh', ['run', 'watch', String(id), '--exit-status'], { stdio: 'inherit' });
+    process.exitCode = status ?? 1;
+  } else console.log(`Follow it: gh run watch ${id}`);
 }
 
 function readOptions() {
@@ -40,6 +45,7 @@ function readOptions() {
         strategy: string('all-at-once'),
         builder: string('runner'),
         watch: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {

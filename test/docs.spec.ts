@@ -79,6 +79,12 @@ describe('DEPLOYMENT.md', () => {
     expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 
+  it('fills every placeholder of the manifest', () => {
+    const filled = matches(/envsubst '([^']+)'/.exec(text)![1]!, /\$(\w+)/g);
+    const placeholders = matches(read('deploy/service.yaml').replaceAll(/^\s*#.*$/gm, ''), /\$\{(\w+)\}/g);
+    expect(new Set(filled)).toEqual(new Set(placeholders));
+  });
+
   it('has every repository variable that the pipeline reads', () => {
     const settings = read('deploy/pipeline/settings.sh');
     for (const name of matches(settings, /\b((?:GCP|APP)_[A-Z_]+)\b/g)) expect(text).toContain(`\`${name}\``);

@@ -1,9 +1,4 @@
 // `npm run doctor`: what would stop a start, a test or a deployment, and the command that mends it. It only looks.
-//   --cloud            the project in Google Cloud, too, through gcloud
-//   --environment NAME another one than production
-//   --project ID --region REGION --service NAME --repo OWNER/NAME   instead of the repository variables
-//   --json             for programs
-//   --explain <LOG     what is known of the messages in a log; --markdown for a page
 // Without node_modules, since it is for fresh clones and for steps of the workflows, which have a bare checkout.
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
@@ -11,10 +6,18 @@ import { parseArgs } from 'node:util';
 import { fail } from './check.mjs';
 import { explain } from './troubles.mjs';
 
+const HELP = `npm run doctor -- [OPTION...]
+  --cloud             looks at the project in Google Cloud, too, through gcloud
+  --environment NAME  another one than production
+  --project ID --region REGION --service NAME --repo OWNER/NAME  instead of the repository variables
+  --json              for programs
+  --explain <LOG      what is known of the messages in a log; with --markdown for a page`;
+
 process.chdir(join(import.meta.dirname, '..', '..'));
 try {
   const options = readOptions();
-  await (options.explain ? explainLog(options) : examine(options));
+  if (options.help) console.log(HELP);
+  else await (options.explain ? explainLog(options) : examine(options));
 } catch (error) {
   console.error(error.message);
   process.exitCode = 2;
@@ -32,6 +35,7 @@ function readOptions() {
       json: { type: 'boolean', default: false },
       explain: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
   return values;

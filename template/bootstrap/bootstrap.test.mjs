@@ -330,6 +330,7 @@ describe('secrets', () => {
   test('that nobody gives stay empty, and a later run fills them', async () => {
     const { stdout } = await succeeds(bootstrap());
     assert.match(stdout, /orders-database-url stays empty. Before the first deployment: gcloud secrets versions add/);
+    assert.match(stdout, /fill these secrets, as said above: orders-database-url orders-migrator-database-url\nDone/);
     assert.deepEqual(project.secrets['orders-database-url'].versions, {});
     await succeeds(bootstrap(urls()));
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);

@@ -30,6 +30,8 @@ describe('a name', () => {
     orders_api: /small letters, digits and -/,
     'orders api': /small letters, digits and -/,
     'orders-': /end with -/,
+    'gcp-orders': /begin with gcp-/,
+    no: /YAML/,
     http: /Node's modules/,
     postgres: /PostgreSQL keeps for itself/,
   };

@@ -39,7 +39,12 @@ export async function startProgram(env: NodeJS.ProcessEnv, script = 'main.js'): 
   };
   if (script === 'main.js') {
     const listening = () => lines.find(({ message }) => message.startsWith('Listening on '));
-    await until(() => Boolean(listening()) || child.exitCode !== null);
+    try {
+      await until(() => Boolean(listening()) || child.exitCode !== null, 30_000);
+    } catch (cause) {
+      child.kill('SIGKILL'); // or Jest would wait for it
+      throw new Error(`dist/main.js does not listen: ${JSON.stringify(lines.at(-1))}`, { cause });
+    }
     program.url = listening()?.message.replace('Listening on ', '') ?? '';
   }
   return program;
