@@ -283,3 +283,30 @@ describe('Keys: there is none', () => {
     for (const checkout of checkouts) expect(checkout.with?.['persist-credentials']).toBe(false);
   });
 });
+
+describe('What else a deployment relies on', () => {
+  const rollback = readWorkflow('rollback.yml');
+  it('a roll-back waits for no deployment, and is not ended by the next one', () => {
+    expect(rollback.concurrency).toEqual({ group: 'rollback-${{ inputs.environment }}', 'cancel-in-progress': false });
+  });
+  it('a token that Cloud Run lets in is made only where it checks callers', () => {
+    for (const [{ steps }, id] of [
+      [deploy.jobs.deploy!, 'candidate'],
+      [rollback.jobs.rollback!, 'rollback'],
+    ] as const)
+      expect(steps.find((step) => step.id === 'invoker-token')?.if).toBe(`steps.${id}.outputs.private == 'true'`);
+  });
+  it('both builders make a plain image, and no index', () => {
+    expect(code('deploy/pipeline/build.sh')).toContain('BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build');
+  });
+  it('the clean-up keeps what mark.sh marks', () => {
+    const marks = matches(read('deploy/pipeline/mark.sh'), /^mark "([a-z]+-)/gm);
+    const policies = JSON.parse(read('deploy/cleanup-policy.json')) as {
+      action: object;
+      condition?: { tagPrefixes?: string[] };
+    }[];
+    const keep = policies.filter(({ action }) => JSON.stringify(action).includes('KEEP'));
+    expect(marks).toHaveLength(2);
+    expect(keep.flatMap(({ condition }) => condition?.tagPrefixes ?? []).toSorted()).toEqual(marks.toSorted());
+  });
+});

@@ -178,6 +178,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
       assert.deepEqual(outcome.failed, [step], outcome.log);
       assert.match(outcome.diagnosis ?? outcome.log, diagnosis, outcome.log);
       assert.equal(project.traffic, `${FIRST} 100`);
+      const [{ revisionName: serving }] = project.service.statusTraffic;
+      assert.deepEqual(new Set(project.service.traffic.map(({ revisionName }) => revisionName)), new Set([serving]));
       if (outcome.diagnosis)
         assert.ok(outcome.summary.includes(outcome.diagnosis) || step.endsWith('Google Cloud'), outcome.summary);
       return `stops at ${step}${outcome.reason ? `: ${outcome.reason}` : ''}; the traffic stays`;
@@ -425,6 +427,171 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     assert.equal(project.traffic, `${FIRST} 100`);
     assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[FIRST]);
     return 'that one serves, and its image is marked';
+  });
+
+  scenario('a run that is repeated', async (project) => {
+    // GitHub counts a repetition as an attempt of the same run.
+    succeeds(await project.deploy(FIRST, {}, { github: { run_number: '1', run_attempt: '2' } }));
+    return 'makes a revision of its own';
+  });
+
+  scenario('a canary fails for a few of its users', async (project) => {
+    behave({ failing: 0.05 })(project);
+    const outcome = await project.deploy(SECOND, { strategy: 'canary' });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops; the traffic is returned';
+  });
+
+  scenario('a front end that still answers by another revision', async (project) => {
+    behave({ tellsLive: [SECOND, FIRST] })(project);
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
+    assert.match(outcome.log, /answers 200 with commit 'a{40}' and not b{40}/);
+    return 'fails at deploy / Verify; the traffic is returned';
+  });
+
+  scenario('the summary of a roll-back', async (project) => {
+    for (const commit of [SECOND, THIRD]) succeeds(await project.deploy(commit));
+    const outcome = await project.rollBack();
+    assert.match(outcome.summary, /\| Commit \| \[`b{7}`\]/);
+    return 'tells the commit that serves';
+  });
+
+  scenario('a roll-back to a revision that never started', async (project) => {
+    behave({ neverReady: 'Waiting' })(project);
+    await project.deploy(SECOND);
+    const revision = Object.keys(project.service.revisions).at(-1);
+    const outcome = await project.rollBack({ revision });
+    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.match(outcome.log, /never started/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops; the traffic stays';
+  });
+
+  scenario('a roll-back to a revision of another service', async (project) => {
+    const other = structuredClone(project.service);
+    other.revisions = { 'other-1': Object.values(other.revisions).at(-1) };
+    other.policy = project.service.policy;
+    project.state.services['europe-west1/other'] = other;
+    const outcome = await project.rollBack({ revision: 'other-1' });
+    assert.match(outcome.log, /other-1 is not a revision of orders/);
+    return 'stops';
+  });
+
+  stops('a repository variable has a quotation mark', 'build / Settings', /has a quotation mark/, () => ({
+    vars: { APP_CORS_ORIGINS: "https://a.example', '*" },
+  }));
+
+  scenario('a log that has a command of GitHub in it', async (project) => {
+    behave({ migration: 'relation\n::stop-commands::x' })(project);
+    const outcome = await project.deploy(SECOND);
+    assert.match(outcome.log, /relation\n\| ::stop-commands/);
+    return 'is shown, and commands nothing';
+  });
+
+  stops(
+    'the candidate does not take the token of the deployer',
+    'deploy / Smoke test',
+    /\/v1\/me of the candidate answered 401 and not 200/,
+    () => ({ vars: { APP_OIDC_ISSUERS: 'https://issuer.example' } }),
+  );
+
+  scenario('a roll-back before there is a second deployment', async (project) => {
+    const outcome = await project.rollBack();
+    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.match(outcome.log, /there was only the placeholder/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops; the traffic stays';
+  });
+
+  scenario('secrets with several versions', async (project) => {
+    for (const [secret, newest] of Object.entries({ 'orders-database-url': 10, 'orders-migrator-database-url': 11 })) {
+      const { versions } = project.state.secrets[secret];
+      for (let number = 2; number <= newest; number++) versions[number] = { ...versions[1] };
+    }
+    succeeds(await project.deploy(SECOND));
+    const manifests = Object.assign({}, ...project.cloud.calls.map(({ files }) => files));
+    const keys = Object.values(manifests).flatMap((text) => text.match(/key: '(\d+)'/)?.[1] ?? []);
+    assert.deepEqual(new Set(keys), new Set(['10', '11']));
+    return 'gives the newest of each, by its number';
+  });
+
+  for (const [to, index] of [
+    ['the one that serves', -1],
+    ['another one', 0],
+  ]) {
+    scenario(`a roll-back to ${to}, just before the traffic moves`, async (project) => {
+      let made = false;
+      const revisionName = Object.keys(project.service.revisions).at(index);
+      const stop = ({ words }) => {
+        const command = words.join(' ');
+        if (command.startsWith('run services replace')) made = true;
+        else if (made && command.startsWith('run services describe')) {
+          made = false;
+          project.service.traffic = [{ revisionName, percent: 100 }];
+        }
+      };
+      const outcome = await project.deploy(SECOND, {}, { stop });
+      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+      assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+      assert.deepEqual(project.service.traffic, [{ revisionName, percent: 100 }]);
+      return 'wins';
+    });
+  }
+
+  scenario('a roll-back while the traffic moves', async (project) => {
+    const [{ revisionName }] = project.service.statusTraffic;
+    const stop = ({ words }) => {
+      if (words.includes('update-traffic')) project.service.traffic = [{ revisionName, percent: 100 }];
+    };
+    const outcome = await project.deploy(SECOND, {}, { stop });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.match(outcome.log, /Somebody else moves the traffic at the same time/);
+    return 'wins';
+  });
+
+  scenario('the return of the traffic is interrupted', async (project) => {
+    behave({ failing: 1 })(project);
+    const stop = ({ words }) => {
+      if (words.includes('update-traffic')) project.cloud.faults.interrupt = true;
+    };
+    const outcome = await project.deploy(SECOND, {}, { stop });
+    assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'is repeated';
+  });
+
+  scenario('what is left after the traffic is returned', async (project) => {
+    behave({ failing: 1 })(project);
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
+    assert.ok(!project.service.traffic.some(({ tag }) => tag));
+    assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[FIRST]);
+    return 'no tag of the candidate, no mark on its image';
+  });
+
+  scenario('a candidate that stops being ready during a canary', async (project) => {
+    project.cloud.meanwhile = () => behave({ answers: { '/health/ready': 503 } })(project);
+    const outcome = await project.deploy(SECOND, { strategy: 'canary' });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.match(outcome.log, /\/health\/ready of the candidate answered 503 during the canary/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops; the traffic is returned';
+  });
+
+  scenario('Cloud Run has not dealt with the wish yet', async (project) => {
+    const stop = ({ words }) => {
+      if (words.includes('update-traffic'))
+        project.service.observedGeneration = words.includes('--clear-tags')
+          ? undefined
+          : project.service.generation - 1;
+    };
+    const outcome = await project.deploy(SECOND, {}, { stop });
+    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.match(outcome.log, /The traffic did not move/);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'it is not taken for done';
   });
 
   scenario('a roll-back to a revision that there is not', async (project) => {

@@ -69,9 +69,11 @@ function respond(state, { spec }, path, headers, { isLive }) {
   const [{ image, env = [] }] = spec.containers;
   if (image.startsWith(SAMPLES))
     return { status: 200, body: '<!doctype html><title>Congratulations | Cloud Run</title>' };
-  const { answers, failing = 0, tells } = behaviourOf(state, image);
+  const { answers, failing = 0, tells: told, tellsLive } = behaviourOf(state, image);
+  const tells = (isLive && path === '/' && tellsLive?.shift()) || told;
   state.requests = (state.requests ?? 0) + 1;
-  if (isLive && (state.requests * 37) % 100 < failing * 100) return { status: 500, body: '{"status":500}' };
+  // By another step than the one that chooses the revision, or it would always be the same one's.
+  if (isLive && (state.requests * 61) % 100 < failing * 100) return { status: 500, body: '{"status":500}' };
   if (answers?.[path]) return { status: answers[path], body: JSON.stringify({ status: answers[path] }) };
   switch (path) {
     case '/':

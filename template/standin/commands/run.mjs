@@ -365,7 +365,7 @@ function describe(context, service, name) {
     },
     spec: { template: service.template, traffic: service.traffic },
     status: {
-      observedGeneration: service.generation,
+      observedGeneration: service.observedGeneration ?? service.generation,
       conditions: [
         { type: 'Ready', status: isReady ? 'True' : 'False', message: service.revisions[names.at(-1)]?.message },
       ],
