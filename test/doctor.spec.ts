@@ -775,6 +775,23 @@ describe('--explain', () => {
       "::error title=migrate::The build handed on no digest but ''. Is one of the repository's secrets a part of it?",
       "Skip output '…'",
     ],
+    // The project and the repository
+    [
+      'The job was not started because recent account payments have failed or your spending limit needs to be increased.',
+      'not started because',
+    ],
+    [
+      "HTTP 422: Workflow does not have 'workflow_dispatch' trigger (https://api.github.com/repos/o/r/actions/workflows/1/dispatches)",
+      'Workflow does not have',
+    ],
+    [
+      'ERROR: (gcloud.run.services.add-iam-policy-binding) FAILED_PRECONDITION: One or more users named in the policy do not belong to a permitted customer.',
+      'do not belong to a permitted customer',
+    ],
+    [
+      'ERROR: (gcloud.run.services.replace) spec.template.metadata.annotations[autoscaling.knative.dev/maxScale]: Quota exceeded for total allowable CPU per project per region.',
+      'Quota exceeded',
+    ],
     // Cloud Run
     [
       "ERROR: (gcloud.run.deploy) PERMISSION_DENIED: Permission 'iam.serviceaccounts.actAs' denied on service account a@p.iam.gserviceaccount.com (or it may not exist). This command is authenticated as b@p.iam.gserviceaccount.com",

@@ -37,6 +37,31 @@ export const TROUBLES = [
     fix: 'deploy/bootstrap.sh prints the variables, and sets them with --set-vars',
   },
 
+  {
+    message: 'not started because recent account payments have failed or your spending limit needs to be increased',
+    pattern: /job was not started because/,
+    cause: 'GitHub gives a private repository no more minutes this month.',
+    fix: 'Settings, Billing, of the repository’s owner: raise the limit, or wait for the next month',
+  },
+  {
+    message: "Workflow does not have 'workflow_dispatch' trigger",
+    pattern: /does not have 'workflow_dispatch' trigger|workflow deploy\.yml not found|deploy\.yml\/dispatches.*404/,
+    cause: 'main on GitHub has no such workflow yet, or gh looks at another repository.',
+    fix: 'git push, then gh repo set-default OWNER/NAME',
+  },
+  {
+    message: 'do not belong to a permitted customer / constraints/iam.allowedPolicyMemberDomains',
+    pattern: /permitted customer|iam\.allowedPolicyMemberDomains|run\.managed\.requireInvokerIam/,
+    cause: 'The organisation forbids services that everybody may call.',
+    fix: 'deploy/bootstrap.sh --private; or ask the organisation’s administrator for an exception',
+  },
+  {
+    message: 'Quota exceeded for total allowable CPU per project per region',
+    pattern: /Quota exceeded for|Quota violated/,
+    cause: 'All services of the project in this region together may have no more instances.',
+    fix: 'Lower maxScale in deploy/service.yaml, or ask for more under IAM & Admin, Quotas',
+  },
+
   // ── The sign-in
   {
     message: 'did not inject $ACTIONS_ID_TOKEN_REQUEST_TOKEN',
