@@ -582,7 +582,10 @@ describe('local', () => {
       install();
       const { find, status } = await examine({ DATABASE_URL: database.url });
       expect(find('local.database')).toMatchObject({ status: 'ok', detail: expect.stringMatching(/^PostgreSQL \d\d/) });
-      expect(find('local.migrations')).toMatchObject({ status: 'ok', detail: 'all 3 have been applied' });
+      expect(find('local.migrations')).toMatchObject({
+        status: 'ok',
+        detail: expect.stringMatching(/^all [1-9]\d* have been applied$/),
+      });
       expect(status).toBe(0);
     });
 
