@@ -95,7 +95,7 @@ describe('3. The Dockerfile is for every builder', () => {
   });
 
   it.each([
-    'RUN --mount=type=cache,target=/root/.npm npm ci',
+    'RUN --mount=type=cache,target=/home/node/.npm npm ci',
     'RUN npm ci \\\n  --mount=type=cache',
     'RUN <<EOF',
     'COPY <<-"EOF" /app/x',

@@ -6,6 +6,7 @@ import { scopeMissing } from '../src/auth/auth.problems.js';
 import { problemCatalog } from '../src/errors/problem.js';
 import * as transport from '../src/errors/problem-types.js';
 import * as idempotency from '../src/idempotency/idempotency.problems.js';
+import { namedOperations } from './support/openapi.js';
 import { type Program, startProgram } from './support/program.js';
 import { createTestApp } from './support/test-app.js';
 
@@ -17,14 +18,6 @@ beforeAll(async () => {
   document = (await (await fetch(`${sut.url}/openapi.json`)).json()) as OpenAPIObject;
 });
 afterAll(() => sut.stop());
-
-const operations = () =>
-  Object.entries(document.paths).flatMap(([path, item]) =>
-    (['get', 'post', 'put', 'patch', 'delete'] as const).flatMap((method) => {
-      const operation = item[method];
-      return operation ? [{ name: `${method.toUpperCase()} ${path}`, operation }] : [];
-    }),
-  );
 
 describe('the OpenAPI document', () => {
   it('has every route', async () => {
@@ -38,7 +31,7 @@ describe('the OpenAPI document', () => {
     await app.close();
     expect(routes).toContain('GET /v1/me');
     expect(
-      operations()
+      namedOperations(document)
         .map(({ name }) => name)
         .toSorted(),
     ).toEqual(routes.toSorted());
@@ -46,7 +39,7 @@ describe('the OpenAPI document', () => {
 
   it('declares every problem of the catalogue somewhere, with an example', () => {
     const declared = new Set(
-      operations().flatMap(({ operation }) =>
+      namedOperations(document).flatMap(({ operation }) =>
         Object.values(operation.responses).flatMap((response) =>
           Object.keys(('content' in response! && response.content?.['application/problem+json']?.examples) || {}),
         ),
@@ -62,7 +55,7 @@ describe('the OpenAPI document', () => {
 
   it('requires the headers that clients rely on', () => {
     const headersOf = (name: string, status: string) => {
-      const response = operations().find((each) => each.name === name)?.operation.responses[status];
+      const response = namedOperations(document).find((each) => each.name === name)?.operation.responses[status];
       return response && 'headers' in response ? response.headers : {};
     };
     const required = { required: true };

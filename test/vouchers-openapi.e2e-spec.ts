@@ -3,6 +3,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { problemCatalog } from '../src/errors/problem.js';
 import * as transport from '../src/errors/problem-types.js';
 import '../src/app.module.js';
+import { namedOperations } from './support/openapi.js';
 import { type Program, startProgram } from './support/program.js';
 
 let sut: Program;
@@ -13,18 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => sut.stop());
 
-const operations = () =>
-  Object.entries(document.paths).flatMap(([path, item]) =>
-    (['get', 'post', 'put', 'patch', 'delete'] as const).flatMap((method) => {
-      const operation = item[method];
-      return operation ? [{ name: `${method.toUpperCase()} ${path}`, operation }] : [];
-    }),
-  );
-
 describe('the OpenAPI document of the vouchers', () => {
   it('declares every problem of the catalogue, with an example', () => {
     const declared = new Set(
-      operations().flatMap(({ operation }) =>
+      namedOperations(document).flatMap(({ operation }) =>
         Object.values(operation.responses).flatMap((response) =>
           Object.keys(('content' in response! && response.content?.['application/problem+json']?.examples) || {}),
         ),
@@ -46,7 +39,7 @@ describe('the OpenAPI document of the vouchers', () => {
     [false, '"1""2"'],
     [false, '"1", *'],
   ])('says %s of If-Match: %s', (valid, ifMatch) => {
-    const remove = operations().find(({ name }) => name === 'DELETE /v1/vouchers/{id}')?.operation;
+    const remove = namedOperations(document).find(({ name }) => name === 'DELETE /v1/vouchers/{id}')?.operation;
     const parameter = remove?.parameters?.find((each) => 'name' in each && each.name === 'If-Match');
     const schema = parameter && 'schema' in parameter && parameter.schema;
     expect(RegExp((schema as { pattern: string }).pattern).test(ifMatch)).toBe(valid);
@@ -64,7 +57,7 @@ describe('the OpenAPI document of the vouchers', () => {
         expiresAt: { type: 'string', format: 'date-time', nullable: true },
       },
     });
-    const list = operations().find(({ name }) => name === 'GET /v1/vouchers')?.operation;
+    const list = namedOperations(document).find(({ name }) => name === 'GET /v1/vouchers')?.operation;
     expect(list?.parameters).toContainEqual({
       name: 'limit',
       in: 'query',
@@ -74,7 +67,7 @@ describe('the OpenAPI document of the vouchers', () => {
   });
 
   it('requires the headers that clients rely on', () => {
-    const required = operations().flatMap(({ name, operation }) =>
+    const required = namedOperations(document).flatMap(({ name, operation }) =>
       Object.entries(operation.responses).flatMap(([status, response]) =>
         Object.entries(('headers' in response! && response.headers) || {}).flatMap(([header, value]) =>
           'required' in value && value.required ? [`${name} ${status} ${header}`] : [],
