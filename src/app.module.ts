@@ -5,6 +5,7 @@ import { AuthGuard } from './auth/auth.guard.js';
 import { AuthModule } from './auth/auth.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { DatabaseModule } from './database/database.module.js';
+import { RetryReadsInterceptor } from './database/retry-reads.interceptor.js';
 import { HealthModule } from './health/health.module.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { LoggingModule } from './logging/logging.module.js';
@@ -35,6 +36,7 @@ import { VouchersModule } from './vouchers/vouchers.module.js';
     { provide: APP_GUARD, useClass: AuthGuard },
     { provide: APP_GUARD, useClass: PrincipalRateLimitGuard },
     { provide: APP_INTERCEPTOR, useClass: HandlerTimeoutInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: RetryReadsInterceptor },
   ],
 })
 export class AppModule implements NestModule {

@@ -13,7 +13,8 @@ let apiKey: string;
 beforeAll(async () => {
   database = await createTestDatabase();
   apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:write', 'vouchers:redeem'] });
-  const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info' };
+  // It is about what is right, not how fast: nobody is turned away.
+  const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info', DATABASE_POOL_TIMEOUT_MS: '20000' };
   instances = await Promise.all([startProgram(env), startProgram(env)]);
   for (const { url } of instances) await until(async () => (await fetch(`${url}/health/ready`)).ok);
 });

@@ -50,11 +50,17 @@ export class Env {
   @Integer(100, 60_000)
   DATABASE_CONNECT_TIMEOUT_MS = 2_000;
 
+  @Integer(10, 60_000)
+  DATABASE_POOL_TIMEOUT_MS = 1_000;
+
   @Integer(1_000, 240_000)
   DATABASE_STARTUP_BUDGET_MS = 30_000;
 
   @Integer(100, 600_000)
   DATABASE_STATEMENT_TIMEOUT_MS = 5_000;
+
+  @Flag()
+  DATABASE_NAMED_STATEMENTS = true;
 
   @List(isIssuer, 'must be URLs with https:// and no query, separated by commas')
   OIDC_ISSUERS: string[] = [];

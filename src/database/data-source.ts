@@ -3,6 +3,7 @@ import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/Postgres
 import type { Env } from '../config/env.js';
 import { packageInfo } from '../config/package-info.js';
 import { migrations } from './migrations/index.js';
+import { postgresDriver } from './postgres-driver.js';
 
 /** TypeORM would write lines of its own to the console; every failure reaches our log as an error. */
 class SilentLogger extends AbstractLogger {
@@ -13,6 +14,10 @@ class SilentLogger extends AbstractLogger {
 export function dataSourceOptions(env: Env): PostgresDataSourceOptions {
   return {
     type: 'postgres',
+    driver: postgresDriver({
+      poolTimeoutMs: env.DATABASE_POOL_TIMEOUT_MS,
+      namedStatements: env.DATABASE_NAMED_STATEMENTS,
+    }),
     url: env.DATABASE_URL,
     applicationName: packageInfo.name,
     migrations,
@@ -25,6 +30,7 @@ export function dataSourceOptions(env: Env): PostgresDataSourceOptions {
     connectTimeoutMS: env.DATABASE_CONNECT_TIMEOUT_MS,
     extra: {
       statement_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS,
+      lock_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS / 2, // sooner, so that the log tells the two apart
       // Enforced by the client, for a server that has gone silent.
       query_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
       idle_in_transaction_session_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS * 2,

@@ -2,9 +2,9 @@ import { setTimeout } from 'node:timers/promises';
 import {
   Injectable,
   Logger,
-  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
+  type OnModuleInit,
 } from '@nestjs/common';
 import { Client } from 'pg';
 import { DataSource, QueryFailedError, TypeORMError } from 'typeorm';
@@ -20,7 +20,7 @@ const COMPLAIN_EVERY_MS = 10_000;
  * that gives up would be started again and again. Until then requests that need data are answered with 503.
  */
 @Injectable()
-export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown {
+export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
   private readonly logger = new Logger(DatabaseConnection.name);
   private readonly stop = new AbortController();
   private connecting?: Promise<void>;
@@ -33,7 +33,8 @@ export class DatabaseConnection implements OnApplicationBootstrap, OnModuleDestr
     private readonly env: Env,
   ) {}
 
-  onApplicationBootstrap(): void {
+  /** PostgreSQL gets a process ready while Nest registers the routes. */
+  onModuleInit(): void {
     this.connecting = this.connect();
   }
 

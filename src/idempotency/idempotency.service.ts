@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, Raw } from 'typeorm';
+import { inTransaction } from '../database/in-transaction.js';
 import { Problem } from '../errors/problem.js';
 import type { ProblemDto } from '../errors/problem.dto.js';
 import { toProblem } from '../errors/to-problem.js';
@@ -27,7 +28,7 @@ export class IdempotencyService {
    */
   async run<T>(request: IdempotentRequest | undefined, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (!request) return work(this.dataSource.manager);
-    const answer = await this.dataSource.transaction((manager) => this.answer(manager, request, work));
+    const answer = await inTransaction(this.dataSource.manager, (manager) => this.answer(manager, request, work));
     if ('problem' in answer) throw new Problem(answer.problem, answer.problem);
     return answer.result;
   }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
+import { inTransaction } from '../database/in-transaction.js';
 import { Problem } from '../errors/problem.js';
 import { preconditionFailed } from '../errors/problem-types.js';
 import type { IfMatch } from '../etag/if-match.decorator.js';
@@ -65,7 +66,7 @@ export class VouchersService {
   }
 
   update(id: string, changes: UpdateVoucherDto, ifMatch: IfMatch): Promise<Voucher> {
-    return this.vouchers.manager.transaction(async (manager) => {
+    return inTransaction(this.vouchers.manager, async (manager) => {
       const voucher = await this.lock(id, ifMatch, manager);
       manager.merge(Voucher, voucher, changes);
       return manager.save(voucher);
@@ -73,7 +74,7 @@ export class VouchersService {
   }
 
   remove(id: string, ifMatch: IfMatch): Promise<void> {
-    return this.vouchers.manager.transaction(async (manager) => {
+    return inTransaction(this.vouchers.manager, async (manager) => {
       await manager.remove(await this.lock(id, ifMatch, manager));
     });
   }

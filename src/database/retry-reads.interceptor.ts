@@ -1,0 +1,24 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import type { Request } from 'express';
+import { type Observable, retry, throwError, timer } from 'rxjs';
+import { QueryFailedError } from 'typeorm';
+
+const PAUSE_MS = 20;
+
+/** Reads once more when the connection was lost on the way: after a failover, every pool is full of dead ones. */
+@Injectable()
+export class RetryReadsInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const { method } = context.switchToHttp().getRequest<Request>();
+    if (method !== 'GET' && method !== 'HEAD') return next.handle();
+    const delay = (error: unknown) => (isLostConnection(error) ? timer(PAUSE_MS) : throwError(() => error));
+    return next.handle().pipe(retry({ count: 1, delay }));
+  }
+}
+
+/** The server closed it, or an administrator did, or it shuts down. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function isLostConnection(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { message, code } = error.driverError as Error & { code?: string };
+  return /^(57P0[123]|08\d\d\d|ECONNRESET|EPIPE)$/.test(code ?? '') || message.startsWith('Connection terminated');
+}
