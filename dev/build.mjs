@@ -3,37 +3,50 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { join } from 'node:path';
 
 export const NEST = 'node_modules/@nestjs/cli/bin/nest.js';
-const STAMP = 'dist/.inputs';
 const LOCK = '.data/build.lock';
 
-/** Compiles src/ into dist/ unless dist/ is the result of the files as they are now. Exits when that fails. */
-export function buildIfStale() {
-  if (isFresh()) return;
-  const built = whileLocked(() => isFresh() || build());
-  if (!built) process.exit(1);
+/** Compiles src/ into build/ unless that is the result of the files as they are now. Exits when it fails. */
+export function compileIfStale() {
+  makeIfStale('build', 'Compiling …', [NEST, 'build']);
 }
 
-function build() {
-  console.error('Building …');
+/** Makes dist/, and build/ before it, unless they are the result of the files as they are now. Exits when it fails. */
+export function buildIfStale() {
+  compileIfStale();
+  makeIfStale('dist', 'Bundling …', ['bundle/bundle.mjs']);
+}
+
+function makeIfStale(folder, message, args) {
+  if (isFresh(folder)) return;
+  const made = whileLocked(() => isFresh(folder) || make(folder, message, args));
+  if (!made) process.exit(1);
+}
+
+function make(folder, message, args) {
+  console.error(message);
   const inputs = listInputs();
-  rmSync(STAMP, { force: true });
-  const { status } = spawnSync(process.execPath, [NEST, 'build'], { stdio: 'inherit' });
-  if (status === 0) markBuilt(inputs);
+  rmSync(stampOf(folder), { force: true });
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+  if (status === 0) markMade(folder, inputs);
   return status === 0;
 }
 
-function isFresh() {
-  return existsSync(STAMP) && readFileSync(STAMP, 'utf8') === listInputs();
+const stampOf = (folder) => join(folder, '.inputs');
+
+function isFresh(folder) {
+  return existsSync(stampOf(folder)) && readFileSync(stampOf(folder), 'utf8') === listInputs();
 }
 
-/** Notes, as the last step of a build, what it was made of. */
-export function markBuilt(inputs) {
-  writeFileSync(STAMP, inputs);
+/** Notes, as the last step of making a folder, what it was made of. */
+export function markMade(folder, inputs) {
+  writeFileSync(stampOf(folder), inputs);
 }
 
 /** One line for each file that a build reads: path, size and time of change. */
 export function listInputs() {
-  const sources = readdirSync('src', { recursive: true }).map((file) => join('src', file));
+  const sources = ['src', 'bundle'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true }).map((file) => join(folder, file)),
+  );
   const settings = readdirSync('.').filter((file) => /^(tsconfig.*|nest-cli|package|package-lock)\.json$/.test(file));
   return [...sources, ...settings]
     .map((file) => ({ file, stats: statSync(file) }))
@@ -42,7 +55,7 @@ export function listInputs() {
     .join('');
 }
 
-/** Two commands at once would delete dist/ under each other. */
+/** Two commands at once would delete what the other makes. */
 function whileLocked(run) {
   mkdirSync('.data', { recursive: true });
   while (!tryLock()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);

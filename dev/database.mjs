@@ -8,7 +8,7 @@ import pg from 'pg';
 import prettier from 'prettier';
 import { registerMigration } from '../schematics/migrations.mjs';
 import { getMetadataArgsStorage, DataSource } from 'typeorm';
-import { buildIfStale } from './build.mjs';
+import { compileIfStale } from './build.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const MIGRATIONS = 'src/database/migrations';
@@ -82,7 +82,7 @@ async function enumTypesOf(dataSource, tables) {
 }
 
 async function migrate(url) {
-  const { status } = spawnSync(process.execPath, ['dist/migrate.js'], {
+  const { status } = spawnSync(process.execPath, ['build/migrate.js'], {
     env: { ...process.env, DATABASE_URL: url },
     stdio: 'inherit',
   });
@@ -109,9 +109,9 @@ function withScratchDatabase(run) {
 
 /** Connects with every entity that the application has. */
 async function withDataSource(url, run) {
-  await import('../dist/app.module.js');
-  const { loadEnv } = await import('../dist/config/env.js');
-  const { dataSourceOptions } = await import('../dist/database/data-source.js');
+  await import('../build/app.module.js');
+  const { loadEnv } = await import('../build/config/env.js');
+  const { dataSourceOptions } = await import('../build/database/data-source.js');
   const entities = getMetadataArgsStorage().tables.map(({ target }) => target);
   const dataSource = new DataSource({ ...dataSourceOptions(loadEnv({ DATABASE_URL: url })), entities });
   await dataSource.initialize();
@@ -160,7 +160,7 @@ try {
 }
 try {
   if (!Object.hasOwn(commands, command)) throw new Error(USAGE);
-  buildIfStale();
+  compileIfStale();
   await commands[command](...operands);
 } catch (error) {
   console.error(error.message);

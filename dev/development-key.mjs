@@ -2,9 +2,9 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import '../dist/app.module.js'; // its controllers declare the scopes
-import { apiKeyId, createApiKey, hashApiKey } from '../dist/auth/api-key.js';
-import { declaredScopes } from '../dist/auth/auth.decorators.js';
+import '../build/app.module.js'; // its controllers declare the scopes
+import { apiKeyId, createApiKey, hashApiKey } from '../build/auth/api-key.js';
+import { declaredScopes } from '../build/auth/auth.decorators.js';
 import { DEVELOPMENT, startPostgres } from './postgres.mjs';
 
 const FILE = join('.data', 'api-key');

@@ -1,7 +1,7 @@
 // `npm run keys -- create|list|revoke`: src/keys.ts on DATABASE_URL's database, or on this clone's embedded one.
 import { spawnSync } from 'node:child_process';
 import { loadEnvFile } from 'node:process';
-import { buildIfStale } from './build.mjs';
+import { compileIfStale } from './build.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const args = process.argv.slice(2);
@@ -11,7 +11,7 @@ try {
   // there need not be a .env
 }
 try {
-  buildIfStale();
+  compileIfStale();
   if (args.includes('--offline')) run('keys.js', {});
   else
     await withDatabase((url) => {
@@ -24,7 +24,7 @@ try {
 }
 
 function run(program, env) {
-  const { status } = spawnSync(process.execPath, [`dist/${program}`, ...args], {
+  const { status } = spawnSync(process.execPath, [`build/${program}`, ...args], {
     env: { ...process.env, ...env },
     stdio: 'inherit',
   });

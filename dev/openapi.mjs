@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { NestFactory } from '@nestjs/core';
-import { buildIfStale } from './build.mjs';
+import { compileIfStale } from './build.mjs';
 
 const FILE = 'openapi.json';
 
@@ -12,11 +12,11 @@ if (process.argv.includes('--check')) await check();
 else writeFileSync(FILE, text);
 
 async function createDocument() {
-  buildIfStale();
+  compileIfStale();
   Object.assign(process.env, { DATABASE_URL: 'postgresql://localhost/none', LOG_LEVEL: 'silent' });
-  const { AppModule } = await import('../dist/app.module.js');
-  const { appOptions, configureApp } = await import('../dist/app.setup.js');
-  const { createOpenApiDocument } = await import('../dist/openapi/openapi.js');
+  const { AppModule } = await import('../build/app.module.js');
+  const { appOptions, configureApp } = await import('../build/app.setup.js');
+  const { createOpenApiDocument } = await import('../build/openapi/openapi.js');
   const app = await NestFactory.create(AppModule, { ...appOptions, logger: false });
   configureApp(app);
   return createOpenApiDocument(app);

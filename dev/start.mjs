@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { buildIfStale, listInputs, markBuilt, NEST } from './build.mjs';
+import { buildIfStale, listInputs, markMade, NEST } from './build.mjs';
 import { DEVELOPMENT, startPostgres } from './postgres.mjs';
 
 if (existsSync('.env')) process.loadEnvFile();
@@ -15,9 +15,11 @@ const port = Number(process.env.PORT || 8080);
 const host = process.env.HOST || '0.0.0.0';
 const origin = `http://${['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host}:${port}`;
 const watching = process.argv.includes('--watch');
+/** What is watched is not bundled: a change should be seen at once. */
+const programs = watching ? 'build' : 'dist';
 const embedded = !process.env.DATABASE_URL && process.env.NODE_ENV !== 'production';
 
-// The second start of the same code is faster by what compiling it takes: https://nodejs.org/api/module.html#module-compile-cache
+// For what is not bundled: https://nodejs.org/api/module.html#module-compile-cache
 process.env.NODE_COMPILE_CACHE ||= 'node_modules/.cache/node';
 
 const children = new Set();
@@ -81,7 +83,7 @@ async function isPortFree() {
 /** Only the embedded database is migrated at the start. Resolves to the exit code. */
 async function migrate() {
   if (!embedded || stopping) return 0;
-  return exitOf(start(['dist/migrate.js']));
+  return exitOf(start([`${programs}/migrate.js`]));
 }
 
 async function runApp() {
@@ -90,7 +92,7 @@ async function runApp() {
 }
 
 function startApp() {
-  const app = start(['dist/main.js']);
+  const app = start([`${programs}/main.js`]);
   const key = embedded ? exitOf(start(['dev/development-key.mjs'])) : undefined;
   void announce(app, key);
   return app;
@@ -108,7 +110,7 @@ async function watch() {
     if (line.trim()) console.log(line);
     if (line.includes('Starting')) inputs = listInputs();
     if (!line.includes('Found 0 errors')) continue;
-    if (inputs === listInputs()) markBuilt(inputs);
+    if (inputs === listInputs()) markMade('build', inputs);
     await end(app);
     const migrations = inputs
       .split('\n')

@@ -17,14 +17,18 @@ const {
   values: options,
 } = parse();
 
-try {
-  if (more.length > 0) throw new Error(USAGE);
-  if (command === 'create' && !operand) await create();
-  else if (command === 'list' && !operand) await list();
-  else if (command === 'revoke' && operand) await revoke(operand);
-  else throw new Error(USAGE);
-} catch (error) {
-  fail(error);
+void run();
+
+async function run(): Promise<void> {
+  try {
+    if (more.length > 0) throw new Error(USAGE);
+    if (command === 'create' && !operand) await create();
+    else if (command === 'list' && !operand) await list();
+    else if (command === 'revoke' && operand) await revoke(operand);
+    else throw new Error(USAGE);
+  } catch (error) {
+    fail(error);
+  }
 }
 
 async function create(): Promise<void> {

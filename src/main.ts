@@ -7,12 +7,16 @@ import { loadEnv, loggingEnv } from './config/env.js';
 import { createLogger } from './logging/logger.js';
 import { reportCrashes } from './logging/report-crashes.js';
 
-reportCrashes(await createLogger(loggingEnv(process.env)));
-const { HOST, PORT } = loadEnv(process.env);
+async function bootstrap(): Promise<void> {
+  reportCrashes(await createLogger(loggingEnv(process.env)));
+  const { HOST, PORT } = loadEnv(process.env);
 
-const app = await NestFactory.create<NestExpressApplication>(AppModule, appOptions);
-configureApp(app);
-// Exit code 0 after SIGTERM; Nest's default is to die by the signal.
-app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
-await app.listen(PORT, HOST);
-new Logger('main').log(`Listening on ${await app.getUrl()}`);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, appOptions);
+  configureApp(app);
+  // Exit code 0 after SIGTERM; Nest's default is to die by the signal.
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+  await app.listen(PORT, HOST);
+  new Logger('main').log(`Listening on ${await app.getUrl()}`);
+}
+
+void bootstrap();

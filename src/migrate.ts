@@ -4,21 +4,25 @@ import { dataSourceOptions } from './database/data-source.js';
 import { createLogger } from './logging/logger.js';
 import { reportCrashes } from './logging/report-crashes.js';
 
-// Applies the pending migrations and exits: before a new revision gets traffic, and never inside the service.
-reportCrashes(await createLogger(loggingEnv(process.env)));
-const env = loadEnv(process.env);
-const logger = await createLogger(env);
+/** Applies the pending migrations and exits: before a new revision gets traffic, and never inside the service. */
+async function migrate(): Promise<void> {
+  reportCrashes(await createLogger(loggingEnv(process.env)));
+  const env = loadEnv(process.env);
+  const logger = await createLogger(env);
 
-const dataSource = new DataSource({
-  ...dataSourceOptions(env),
-  poolSize: 2, // one connection holds the lock
-  extra: { keepAlive: true }, // no timeouts: a migration takes what it takes
-});
-await dataSource.initialize();
-const lock = dataSource.createQueryRunner();
-// A second job waits here until the first is done, and then finds nothing to do. The lock ends with the connection.
-await lock.query(`SELECT pg_advisory_lock(hashtext('migrations'))`);
-const done = await dataSource.runMigrations({ transaction: 'each' });
-await lock.release();
-await dataSource.destroy();
-logger.info(done.length > 0 ? `Applied ${done.map(({ name }) => name).join(', ')}` : 'No migration is pending');
+  const dataSource = new DataSource({
+    ...dataSourceOptions({ ...env, DATABASE_POOL_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }),
+    poolSize: 2, // one connection holds the lock
+    extra: { keepAlive: true }, // no timeouts: a migration takes what it takes
+  });
+  await dataSource.initialize();
+  const lock = dataSource.createQueryRunner();
+  // A second job waits here until the first is done, and then finds nothing to do. The lock ends with the connection.
+  await lock.query(`SELECT pg_advisory_lock(hashtext('migrations'))`);
+  const done = await dataSource.runMigrations({ transaction: 'each' });
+  await lock.release();
+  await dataSource.destroy();
+  logger.info(done.length > 0 ? `Applied ${done.map(({ name }) => name).join(', ')}` : 'No migration is pending');
+}
+
+void migrate();

@@ -46,7 +46,7 @@ afterEach(() => {
 beforeAll(() => {
   for (const folder of [home, bin]) mkdirSync(folder);
   symlinkSync(spawnSync('which', ['git'], { encoding: 'utf8' }).stdout.trim(), join(bin, 'git'));
-  const own = ['.git', '.data', 'node_modules', 'dist', 'coverage', '.env'];
+  const own = ['.git', '.data', 'node_modules', 'build', 'dist', 'coverage', '.env'];
   // These no check reads: it is about a hundred copies.
   const left = new Set([...own, 'docs', 'template', 'test'].map((name) => resolve(name)));
   cpSync('.', fresh, { recursive: true, filter: (source) => !left.has(resolve(source)) });
@@ -65,7 +65,7 @@ function commitAll(folder: string) {
 }
 /** The dependencies and the build of this repository are those of the clone, too. */
 function install() {
-  for (const folder of ['node_modules', 'dist']) {
+  for (const folder of ['node_modules', 'build']) {
     symlinkSync(resolve(folder), join(clone, folder));
     undoing.push(() => rmSync(join(clone, folder)));
   }

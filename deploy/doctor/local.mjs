@@ -72,7 +72,7 @@ const dotenv = {
 
 /** What the service itself has against the values, as it was built last. It names no value. */
 async function wrongValues(values) {
-  const built = 'dist/config/env.js';
+  const built = 'build/config/env.js';
   if (!existsSync(built) || !isInstalled()) return undefined;
   const { loadEnv } = await import(pathToFileURL(built).href);
   try {

@@ -77,9 +77,9 @@ async function withService(databaseUrl, run) {
 
 /** A key with every scope. */
 async function createKey(databaseUrl) {
-  await import('../../dist/app.module.js'); // its controllers declare the scopes
-  const { createApiKey } = await import('../../dist/auth/api-key.js');
-  const { declaredScopes } = await import('../../dist/auth/auth.decorators.js');
+  await import('../../build/app.module.js'); // its controllers declare the scopes
+  const { createApiKey } = await import('../../build/auth/api-key.js');
+  const { declaredScopes } = await import('../../build/auth/auth.decorators.js');
   const { key, id, hash } = createApiKey();
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
