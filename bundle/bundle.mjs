@@ -113,7 +113,9 @@ cpSync('node_modules/swagger-ui-dist', 'dist/swagger-ui', {
 writeManifest('.', ['name', 'displayName', 'version', 'description'], { type: 'commonjs' });
 // Scanners go by the package.json of what is installed; these stand for the packages in the bundle.
 const packages = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
-const bundled = Object.keys(metafile.inputs).flatMap((input) => packages.exec(input) ?? []);
+const bundled = Object.entries(metafile.outputs['dist/app.js'].inputs)
+  .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  .flatMap(([file]) => packages.exec(file) ?? []);
 for (const folder of new Set(bundled)) writeManifest(folder, ['name', 'version', 'license']);
 for (const file of ['launch.cjs', 'precompile.cjs']) cpSync(join('bundle', file), join('dist', file));
 for (const program of PROGRAMS) writeFileSync(`dist/${program}.js`, `require('./launch.cjs').launch('${program}');\n`);

@@ -8,6 +8,7 @@ import { answerMalformedHttp } from './errors/malformed-http.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { requestId } from './logging/request-id.js';
 import { serveDocs } from './openapi/openapi.js';
+import { shedLoad } from './overload/shed-load.js';
 import { RequestValidationPipe } from './validation/request-validation.pipe.js';
 
 /** For NestFactory.create, with configureApp: main, the tests and the OpenAPI export make the same application. */
@@ -20,7 +21,7 @@ export const appOptions: NestApplicationOptions = {
 export function configureApp(app: NestExpressApplication): void {
   const env = app.get(Env);
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
-  app.use(requestId);
+  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS));
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new RequestValidationPipe());

@@ -185,6 +185,10 @@ describe('capacity', () => {
     expect(2 * perRevision + JOB_CONNECTIONS + RESERVED_CONNECTIONS).toBeLessThanOrEqual(MAX_CONNECTIONS);
   });
 
+  it('lets Cloud Run send no more requests at once than the service takes', () => {
+    expect(revision.spec!.containerConcurrency).toBeLessThanOrEqual(env.MAX_CONCURRENT_REQUESTS);
+  });
+
   it.each([
     ['Service', container],
     ['Job', jobContainer],

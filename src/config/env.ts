@@ -86,6 +86,9 @@ export class Env {
   @Integer(0, 10)
   TRUST_PROXY_HOPS = 1;
 
+  @Integer(1, 100_000)
+  MAX_CONCURRENT_REQUESTS = 100;
+
   @Integer(100, 3_600_000)
   HANDLER_TIMEOUT_MS = 25_000;
 

@@ -60,8 +60,8 @@ export function postgresDriver({
       }, poolTimeoutMs);
       const inTime: Connected = (error, client, release) => {
         clearTimeout(timer);
-        if (expired) release();
-        else connected(error, client, release);
+        if (!expired) return connected(error, client, release);
+        if (client) release();
       };
       return super.connect(inTime) as never;
     }

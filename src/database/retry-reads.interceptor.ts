@@ -16,9 +16,13 @@ export class RetryReadsInterceptor implements NestInterceptor {
   }
 }
 
-/** The server closed it, or an administrator did, or it shuts down. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** The server closed it, or an administrator did, or a named statement is none any more: postgresDriver ends such a connection. */
 function isLostConnection(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
   const { message, code } = error.driverError as Error & { code?: string };
-  return /^(57P0[123]|08\d\d\d|ECONNRESET|EPIPE)$/.test(code ?? '') || message.startsWith('Connection terminated');
+  // https://www.postgresql.org/docs/current/errcodes-appendix.html
+  return (
+    /^(57P0[123]|08\d\d\d|26000|0A000|ECONNRESET|EPIPE)$/.test(code ?? '') ||
+    message.startsWith('Connection terminated')
+  );
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { applyDecorators, createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
@@ -30,7 +30,7 @@ export const IdempotentRequest = createParamDecorator(
     return {
       principal: request.principal?.id ?? 'anyone',
       key,
-      fingerprint: createHash('sha256').update(content).digest('base64url'),
+      fingerprint: hash('sha256', content, 'base64url'),
       requestId: request.id as string,
     };
   },

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { Problem } from '../errors/problem.js';
 import { invalidRequest } from '../errors/problem-types.js';
@@ -79,5 +79,5 @@ function decodeCursor(cursor: string, list: unknown): { value: string; id: strin
 
 /** Against mistakes, not a signature: a client that computes its own gets a page of what it may read anyway, or a 400. */
 function checksum(...parts: unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 8);
+  return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 8);
 }

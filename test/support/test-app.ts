@@ -24,17 +24,20 @@ export interface TestApp {
 export async function createTestApp({
   env = {},
   controllers = [],
+  throughProxy = async (url) => url,
 }: {
   env?: NodeJS.ProcessEnv;
   /** Routes beside those of the application. */
   controllers?: Type[];
+  /** Where the application finds the database of the URL. */
+  throughProxy?: (url: string) => Promise<string>;
 } = {}): Promise<TestApp> {
   const database = await createTestDatabase();
   const testEnv = loadEnv({
     NODE_ENV: 'test',
     LOG_LEVEL: 'silent',
     RATE_LIMIT_PER_MINUTE: '0',
-    DATABASE_URL: database.url,
+    DATABASE_URL: await throughProxy(database.url),
     ...env,
   });
   const testingModule = await Test.createTestingModule({ imports: [AppModule], controllers })
