@@ -8,7 +8,7 @@ import { answerMalformedHttp } from './errors/malformed-http.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { requestId } from './logging/request-id.js';
 import { serveDocs } from './openapi/openapi.js';
-import { shedLoad } from './overload/shed-load.js';
+import { shedLoad } from './routing/shed-load.middleware.js';
 import { RequestValidationPipe } from './validation/request-validation.pipe.js';
 
 /** For NestFactory.create, with configureApp: main, the tests and the OpenAPI export make the same application. */

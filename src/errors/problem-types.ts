@@ -28,3 +28,4 @@ export const databaseUnavailable = defineProblem(
 );
 export const databaseBusy = defineProblem('database_busy', 503, 'The database could not do this in time');
 export const handlerTimeout = defineProblem('handler_timeout', 503, 'The service could not do this in time');
+export const overloaded = defineProblem('overloaded', 503, 'The service has as much to do as it can');

@@ -3,7 +3,6 @@ import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
 import { ProblemDto } from '../errors/problem.dto.js';
 import { Problem, problemCatalog, type ProblemType } from '../errors/problem.js';
 import * as common from '../errors/problem-types.js';
-import { overloaded } from '../overload/overload.problems.js';
 import { tooManyRequests } from '../rate-limit/rate-limit.problems.js';
 import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
 import { type Operation, operationsOf } from './operations.js';
@@ -59,7 +58,7 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
     common.handlerTimeout,
     common.databaseUnavailable,
     common.databaseBusy,
-    overloaded,
+    common.overloaded,
   ];
 }
 

@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { RequestHandler } from 'express';
 import { Problem } from '../errors/problem.js';
-import { overloaded } from './overload.problems.js';
+import { overloaded } from '../errors/problem-types.js';
 
 const COMPLAIN_EVERY_MS = 10_000;
 
@@ -24,7 +24,7 @@ export function shedLoad(mostAtOnce: number): RequestHandler {
       complainedAt = performance.now();
       logger.warn(`${atOnce} requests at once (MAX_CONCURRENT_REQUESTS): more are refused`);
     }
-    const { details } = new Problem(overloaded, { requestId: String(request.id) });
+    const { details } = new Problem(overloaded, { requestId: request.id as string });
     response.writeHead(details.status, { 'Content-Type': 'application/problem+json', 'Retry-After': '1' });
     response.end(JSON.stringify(details));
   };
