@@ -21,7 +21,9 @@ export async function inspectImage(image) {
   const unwanted = names.filter((name) => /(^|\/)(sh|bash|busybox|npm|npx|apt)$|\.(map|ts|mts|cts)$|\.env/.test(name));
   assert.deepEqual(unwanted, []);
   const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const present = Object.keys(devDependencies).filter((name) => files.has(`app/dist/node_modules/${name}/package.json`));
+  const present = Object.keys(devDependencies).filter((name) =>
+    files.has(`app/dist/node_modules/${name}/package.json`),
+  );
   assert.deepEqual(present, []);
 
   const compiled = `{ cachedData: fs.readFileSync('dist/app.cache') }`;
