@@ -2,7 +2,6 @@
 // writes results.json and chart.svg. It never fails on a time: machines differ, ratios travel.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import prettier from 'prettier';
@@ -12,7 +11,7 @@ import { measureCold } from './cold.mjs';
 import { startDatabase } from './database.mjs';
 import { measureLatency } from './latency.mjs';
 import { measureLayer } from './layer.mjs';
-import { canDropCaches, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
+import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
 import { buildStock } from './peers/build.mjs';
 import { goalsTable, judge, mediansTable } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
@@ -141,7 +140,7 @@ function describeMachine({ version }) {
   return {
     date: new Date().toISOString().slice(0, 10),
     system: `${process.platform} ${process.arch}`,
-    cores: availableParallelism(),
+    cores,
     pinned: isPinned,
     node: process.versions.node,
     postgresql: version,

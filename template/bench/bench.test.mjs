@@ -86,21 +86,21 @@ describe('the layer', () => {
   });
 });
 
-test('an open loop sends without waiting for answers', async () => {
+test('an open loop sends without waiting for answers', { timeout: 10_000 }, async (t) => {
   const waiting = [];
   // Nobody is answered before everyone has asked.
   const server = createServer((_request, response) => {
     waiting.push(response);
     if (waiting.length === 40) waiting.forEach((each) => each.end());
   }).listen(0, '127.0.0.1');
+  t.after(() => server.close().closeAllConnections());
   await once(server, 'listening');
   const url = `http://127.0.0.1:${server.address().port}`;
   const { p99 } = await openLoop({ url }, [{ path: '/' }], 20, 1);
   assert.ok(p99 > 900, `one was due 950 ms before the last, and the p99 is ${p99} ms`);
-  server.close();
 });
 
-test('the proxy counts round trips, those of signing in apart', async () => {
+test('the proxy counts round trips, those of signing in apart', async (t) => {
   const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
   const server = createTcpServer((socket) =>
     socket.on('data', (chunk) => socket.write(chunk[0] === 0 ? chunk : READY)),
@@ -108,6 +108,11 @@ test('the proxy counts round trips, those of signing in apart', async () => {
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const proxy = await startProxy(`postgresql://app@127.0.0.1:${server.address().port}/app`);
   const client = connect(new URL(proxy.url).port, '127.0.0.1');
+  t.after(() => {
+    client.destroy();
+    proxy.stop();
+    server.close();
+  });
   const ask = async (byte) => {
     client.write(Buffer.from([byte]));
     await once(client, 'data');
@@ -116,10 +121,7 @@ test('the proxy counts round trips, those of signing in apart', async () => {
   await ask(1);
   await ask(1);
   await ask(1);
-  client.destroy();
   assert.deepEqual(proxy.count, { connections: 1, roundTrips: 2 });
-  proxy.stop();
-  server.close();
 });
 
 test('chart.svg is the drawing of results.json', () => {

@@ -22,11 +22,31 @@ const OVERLOADED = 2_000;
  */
 export async function closedLoop({ url, pid }, requests, seconds) {
   const [cpuBefore, coreBefore] = [cpuSeconds(pid), coreSeconds()];
-  const options = { url, connections: CONNECTIONS, duration: seconds, sampleInt: 100, requests };
-  const { requests: answered, duration, non2xx, errors } = await autocannon(options);
+  let connection = 0;
+  const {
+    requests: answered,
+    duration,
+    non2xx,
+    errors,
+  } = await autocannon({
+    url,
+    connections: CONNECTIONS,
+    duration: seconds,
+    sampleInt: 100,
+    // Each begins elsewhere: in step they would wait for each other at the same rows.
+    setupClient: (client) => client.setRequests(beginningAt(requests, connection++ / CONNECTIONS)),
+  });
   if (non2xx + errors > 0) throw new Error(`${non2xx + errors} of ${answered.total} requests have failed.`);
   const cpu = (cpuSeconds(pid) - cpuBefore) / duration;
   return { rate: answered.total / duration, cpu, others: (coreSeconds() - coreBefore) / duration - cpu };
+}
+
+/** autocannon keeps the bytes of a request in the request itself. */
+const copy = (request) => ({ ...request });
+
+function beginningAt(requests, part) {
+  const first = Math.floor(requests.length * part);
+  return requests.slice(first).concat(requests.slice(0, first)).map(copy);
 }
 
 /** Measures again, twice at most, when something else has used the service's core, and takes the quietest. */

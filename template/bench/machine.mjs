@@ -5,7 +5,8 @@ import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const isLinux = process.platform === 'linux';
-const cores = availableParallelism();
+/** Before this process leaves one of them. */
+export const cores = availableParallelism();
 
 /** Whether services have a core of their own. */
 export const isPinned = isLinux && cores >= 2 && spawnSync('taskset', ['--version']).status === 0;

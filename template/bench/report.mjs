@@ -59,7 +59,7 @@ export function judge(cells) {
 
 function judgeGoal(cells, goal) {
   const { cell, against, max = Infinity, min = -Infinity } = goal;
-  const ours = cells[cell].ours ?? cells[cell].production;
+  const { ours } = cells[cell];
   const result = against ? ratio(ours, cells[cell][against]) : { ratio: median(ours), spread: 0 };
   const isMet = result.ratio >= min && result.ratio <= max;
   return { ...goal, ...result, verdict: whyNotMeasured(cells, goal, result) ?? (isMet ? 'met' : 'missed') };
@@ -90,13 +90,17 @@ export function mediansTable(cells) {
 export function goalsTable(verdicts) {
   const rows = verdicts.map(({ cell, against, max, min, ratio: value, spread, verdict }) => [
     TITLES[cell][0],
-    { off: 'everything off', [against]: SERVICES[against]?.title ?? '' }[against] ?? '',
+    titleOf(against),
     number(value),
     against ? percent(spread) : '',
     max === undefined ? `≥ ${min}` : `≤ ${max}`,
     verdict,
   ]);
   return table(['this service', 'beside', 'ratio', 'spread', 'goal', ''], rows);
+}
+
+function titleOf(against) {
+  return against === 'off' ? 'everything off' : (SERVICES[against]?.title ?? '');
 }
 
 function table(head, rows) {

@@ -6,27 +6,23 @@ import { SERVICES } from './services.mjs';
 /** The requests of a cell repeat after so many, spread over the whole table. */
 const DIFFERENT = 500;
 
-export const CELLS = {
-  get: { title: 'GET by id', request: (number) => ({ path: `/v1/vouchers/${idOf(number)}` }) },
-  list: { title: 'list of 20, filtered', request: () => ({ path: '/v1/vouchers?active=true&limit=20' }) },
-  redeem: {
-    title: 'redeem',
-    request: (number) => post(`/v1/vouchers/${codeOf(number)}/redemptions`, { reference: `order-${number}` }),
-  },
+/** The request of each cell, for the voucher of that number. */
+export const REQUESTS = {
+  get: (number) => ({ path: `/v1/vouchers/${idOf(number)}` }),
+  list: () => ({ path: '/v1/vouchers?active=true&limit=20' }),
+  redeem: (number) => post(`/v1/vouchers/${codeOf(number)}/redemptions`, { reference: `order-${number}` }),
   // Last, because it adds rows.
-  create: { title: 'validated POST', request: () => post('/v1/vouchers', newVoucher()) },
+  create: () => post('/v1/vouchers', newVoucher()),
 };
 
-/** For autocannon, which takes them in turn. */
+/** In autocannon's form, which takes them in turn. */
 export function requestsOf(cell, keys) {
   return Array.from({ length: DIFFERENT }, (_, index) => {
-    const { request } = CELLS[cell];
-    const headers = headersOf(keys, index);
     const number = 1 + index * Math.floor(VOUCHERS / DIFFERENT);
-    const made = request(number);
+    const { headers, ...made } = REQUESTS[cell](number);
     // A code that is new each time is made just before it is sent.
-    const setupRequest = cell === 'create' && ((before) => ({ ...before, ...request(), headers: before.headers }));
-    return { ...made, headers: { ...made.headers, ...headers }, ...(setupRequest && { setupRequest }) };
+    const renew = cell === 'create' && { setupRequest: (request) => ({ ...request, body: REQUESTS.create().body }) };
+    return { ...made, headers: { ...headers, ...headersOf(keys, index) }, ...renew };
   });
 }
 
@@ -54,10 +50,10 @@ function newVoucher(code = `NEW-${(created += 1)}`) {
 
 /** Requests whose answers are compared before anything is measured, with what each service answers in its own way. */
 const SAMPLES = [
-  { name: 'GET by id', ...CELLS.get.request(7) },
+  { name: 'GET by id', ...REQUESTS.get(7) },
   { name: 'GET of none', path: `/v1/vouchers/${idOf(0)}`, ownBody: true },
-  { name: 'list', ...CELLS.list.request(), own: ['nextCursor'] },
-  { name: 'redeem', ...CELLS.redeem.request(7), own: ['redeemedAt'] },
+  { name: 'list', ...REQUESTS.list(), own: ['nextCursor'] },
+  { name: 'redeem', ...REQUESTS.redeem(7), own: ['redeemedAt'] },
   { name: 'POST', ...post('/v1/vouchers', newVoucher('SAMPLE')), own: ['id', 'createdAt', 'updatedAt'] },
   { name: 'POST of a short code', ...post('/v1/vouchers', newVoucher('A')), ownBody: true },
   { name: 'POST of an unknown field', ...post('/v1/vouchers', { ...newVoucher(), more: 1 }), ownBody: true },

@@ -2,15 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closedLoop, quietClosedLoop } from './load.mjs';
 import { megabytes } from './machine.mjs';
-import { CELLS, requestsOf } from './requests.mjs';
+import { REQUESTS, requestsOf } from './requests.mjs';
 import { startService } from './services.mjs';
 
 /** In memory, until the garbage of the start is gone. */
 const SETTLE_MS = 1_000;
 
-/** Our service as it runs in production, and with everything off that a variable switches off. */
+/** Ours with the rate limit, as in production, and with everything off that a variable switches off. */
 const SETTINGS = {
-  production: { RATE_LIMIT_PER_MINUTE: '10000' },
+  ours: { RATE_LIMIT_PER_MINUTE: '10000' },
   off: { LOG_LEVEL: 'silent' },
 };
 
@@ -27,8 +27,8 @@ export async function measureThroughput(database, { names, rounds, warmUp, secon
       const service = await startService(name, { databaseUrl: database.url });
       await sleep(SETTLE_MS);
       recordMemory('memoryIdle', name, service);
-      const [firstCell] = Object.keys(CELLS);
-      for (const cell of Object.keys(CELLS)) {
+      const [firstCell] = Object.keys(REQUESTS);
+      for (const cell of Object.keys(REQUESTS)) {
         const requests = requestsOf(cell, database.keys);
         // What the routes have in common is warm after the first.
         await closedLoop(service, requests, cell === firstCell ? warmUp : warmUp / 4);
@@ -45,10 +45,10 @@ export async function measureThroughput(database, { names, rounds, warmUp, secon
 }
 
 export async function measureSettings(database, { rounds, warmUp, seconds }) {
-  const values = { production: [], off: [] };
+  const values = { ours: [], off: [] };
   await database.seed();
   for (let round = 0; round < rounds; round++) {
-    for (const setting of round % 2 ? ['off', 'production'] : ['production', 'off']) {
+    for (const setting of round % 2 ? ['off', 'ours'] : ['ours', 'off']) {
       const service = await startService('ours', { databaseUrl: database.url, env: SETTINGS[setting] });
       const requests = requestsOf('get', database.keys);
       await closedLoop(service, requests, warmUp);
