@@ -1,0 +1,162 @@
+// `npm run bench`: this service beside bare servers and a stock Nest application, in one run. Prints what it came to, and
+// writes results.json and chart.svg. It never fails on a time: machines differ, ratios travel.
+import { spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import prettier from 'prettier';
+import { measureBoot } from './boot.mjs';
+import { drawChart } from './chart.mjs';
+import { measureCold } from './cold.mjs';
+import { startDatabase } from './database.mjs';
+import { measureLatency } from './latency.mjs';
+import { measureLayer } from './layer.mjs';
+import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
+import { buildStock } from './peers/build.mjs';
+import { goalsTable, judge, mediansTable } from './report.mjs';
+import { answersOf, compareAnswers } from './requests.mjs';
+import { killServices, SERVICES, startService } from './services.mjs';
+import { measureSettings, measureThroughput } from './throughput.mjs';
+
+const USAGE = `Usage: npm run bench [-- OPTIONS]
+  --quick             fewer and shorter rounds: a first look in three minutes
+  --only=PART,PART    only these parts: boot, cold, throughput, latency, settings
+  --help              this text
+With --quick or --only nothing is written.`;
+
+const NAMES = Object.keys(SERVICES);
+
+/** Rounds, cold starts in each, and seconds. A process is warm when its code is compiled, which takes a while. */
+const FULL = {
+  names: NAMES,
+  rounds: 5,
+  starts: 4,
+  warmUp: 4,
+  seconds: 2,
+  latencyRounds: 3,
+  latencySeconds: 6,
+};
+/** Without Fastify, on which no goal rests. */
+const QUICK = {
+  names: NAMES.filter((name) => name !== 'fastify'),
+  rounds: 2,
+  starts: 2,
+  warmUp: 2,
+  seconds: 0.8,
+  latencyRounds: 2,
+  latencySeconds: 2,
+};
+
+const PARTS = {
+  boot: async (database, { names }) => {
+    const layer = measureLayer();
+    return { ...(await measureBoot(names, database)), ...(layer && { layer: { ours: [layer] } }) };
+  },
+  cold: (database, pace) => measureCold(database, pace),
+  throughput: (database, pace) => measureThroughput(database, pace),
+  latency: (database, { latencyRounds: rounds, latencySeconds: seconds, warmUp }) =>
+    measureLatency(database, { names: ['ours', 'express', 'stock'], rounds, seconds, warmUp }),
+  settings: (database, pace) => measureSettings(database, pace),
+};
+
+let isInterrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    isInterrupted = true;
+    killServices(); // whatever is measured just now fails, and the database is stopped
+  });
+}
+
+try {
+  const options = parse();
+  if (options.help) console.log(USAGE);
+  else await bench(options);
+} catch (error) {
+  console.error(isInterrupted ? 'Interrupted: nothing is written.' : error.message);
+  process.exitCode = 1;
+} finally {
+  killServices();
+}
+
+function parse() {
+  const flag = { type: 'boolean', default: false };
+  const { values } = parseArgs({ options: { quick: flag, help: flag, only: { type: 'string' } } });
+  const parts = values.only?.split(',') ?? Object.keys(PARTS);
+  if (!parts.every((part) => Object.hasOwn(PARTS, part))) throw new Error(USAGE);
+  return { ...values, parts };
+}
+
+async function bench({ quick, only, parts }) {
+  console.log('Building …');
+  build();
+  if (await isBusy()) console.log('Something else is using this machine: expect wide spreads.');
+  const pinning = isPinned
+    ? 'The service has a core of its own.'
+    : 'Nothing is pinned: this needs Linux, taskset and 2 cores.';
+  console.log(canDropCaches ? pinning : `${pinning} The page cache stays warm: dropping it needs root on Linux.`);
+  leaveServicesCore();
+
+  const database = await startDatabase();
+  const cells = {};
+  try {
+    await proveSameWork(database);
+    for (const part of parts) {
+      console.log(`Measuring: ${part} …`);
+      Object.assign(cells, await PARTS[part](database, quick ? QUICK : FULL));
+      if (isInterrupted) throw new Error();
+    }
+  } finally {
+    await database.stop();
+  }
+
+  const verdicts = judge(cells);
+  console.log(`\n${mediansTable(cells)}\n\n${goalsTable(verdicts)}\n`);
+  if (quick || only) return;
+  const results = { machine: describeMachine(database), pace: FULL, cells, verdicts };
+  await write(results);
+}
+
+function build() {
+  const { status } = spawnSync(process.execPath, ['--run', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) throw new Error('The service does not build: npm run build says why.');
+  buildStock();
+}
+
+async function proveSameWork(database) {
+  let ours;
+  for (const name of NAMES) {
+    await database.seed();
+    const service = await startService(name, { databaseUrl: database.url });
+    const answers = await answersOf(service, database.keys);
+    await service.stop();
+    ours ??= answers;
+    compareAnswers(name, answers, ours);
+  }
+}
+
+function describeMachine({ version }) {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+  const names = ['@nestjs/core', 'express', 'fastify', 'pg', 'typeorm', 'autocannon'];
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    system: `${process.platform} ${process.arch}`,
+    cores,
+    pinned: isPinned,
+    node: process.versions.node,
+    postgresql: version,
+    packages: Object.fromEntries(names.map((name) => [name, packages[`node_modules/${name}`].version])),
+  };
+}
+
+async function write(results) {
+  const [json, chart] = ['results.json', 'chart.svg'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+  const text = JSON.stringify(results, rounded);
+  writeFileSync(json, await prettier.format(text, { ...(await prettier.resolveConfig(json)), filepath: json }));
+  writeFileSync(chart, drawChart(JSON.parse(text)));
+  console.log('Written: template/bench/results.json and chart.svg.');
+}
+
+/** More digits than that were not measured. */
+function rounded(_key, value) {
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : value;
+}

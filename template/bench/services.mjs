@@ -1,0 +1,80 @@
+// The services that are measured, each started as a process of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../../dev/postgres.mjs';
+import { pinnedNode } from './machine.mjs';
+
+const peer = (file) => fileURLToPath(new URL(`peers/${file}`, import.meta.url));
+
+export const SERVICES = {
+  ours: { title: 'this service', entry: 'dist/main.js' },
+  http: { title: 'node:http', entry: peer('http.mjs') },
+  express: { title: 'Express 5', entry: peer('express.mjs') },
+  fastify: { title: 'Fastify 5', entry: peer('fastify.mjs') },
+  stock: { title: 'stock Nest 12', entry: peer('stock/dist/main.js') },
+};
+
+/** What all of them run with. The bare servers have no rate limit, so ours is off except where it is what is measured. */
+const SETTINGS = {
+  NODE_ENV: 'production',
+  HOST: '127.0.0.1',
+  DATABASE_POOL_MAX: '10',
+  LOG_LEVEL: 'info',
+  RATE_LIMIT_PER_MINUTE: '0',
+};
+
+const READY_WITHIN_MS = 60_000;
+const running = new Set();
+
+/**
+ * Starts a service, and waits for the first 200 of its /health/ready.
+ * @param {string} name one of SERVICES
+ * @param {{ databaseUrl: string, env?: object, preload?: string }} options preload: a module that answers messages
+ */
+export async function startService(name, { databaseUrl, env, preload }) {
+  const port = await freePort();
+  const [command, ...args] = [...pinnedNode, ...(preload ? ['--import', preload] : []), SERVICES[name].entry];
+  const startedAt = performance.now();
+  const child = spawn(command, args, {
+    env: { ...process.env, ...SETTINGS, ...env, DATABASE_URL: databaseUrl, PORT: String(port) },
+    stdio: ['ignore', 'ignore', 'inherit', ...(preload ? ['ipc'] : [])],
+  });
+  const exited = once(child, 'exit').then(() => running.delete(child));
+  running.add(child);
+  const url = `http://127.0.0.1:${port}`;
+  const agent = new Agent({ keepAlive: true });
+  const patience = AbortSignal.timeout(READY_WITHIN_MS);
+  while (!(await isReady(`${url}/health/ready`, { agent, signal: patience }))) {
+    if (!running.has(child)) throw new Error(`${SERVICES[name].title} has ended before it was ready.`);
+    if (patience.aborted) throw new Error(`${SERVICES[name].title} is never ready.`);
+    await sleep(1);
+  }
+  const readyMs = performance.now() - startedAt;
+  agent.destroy();
+  return {
+    child,
+    pid: child.pid,
+    url,
+    readyMs,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Whoever waits for one of them is told that it has ended. */
+export function killServices() {
+  for (const child of running) child.kill('SIGKILL');
+}
+
+function isReady(url, options) {
+  return new Promise((resolve) => {
+    get(url, options, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode === 200));
+    }).once('error', () => resolve(false));
+  });
+}
