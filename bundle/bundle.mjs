@@ -3,6 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'acorn';
+import { simple } from 'acorn-walk';
 import { build } from 'esbuild';
 
 const PROGRAMS = ['main', 'migrate', 'keys'];
@@ -31,27 +33,46 @@ const replaceForNest = {
   },
 };
 
-/** Nest's packages load some others in a way that esbuild does not follow: https://github.com/evanw/esbuild/issues/1828 */
-const followCreateRequire = {
-  name: 'follow createRequire',
+/** Drivers of other databases than PostgreSQL, and character sets other than Unicode, which JSON cannot be in. */
+const LEFT_OUT =
+  /typeorm[\\/]driver[\\/](?!postgres[\\/])[\w-]+[\\/]\w+Driver\.js$|iconv-lite[\\/]encodings[\\/]dbcs-data\.js$/;
+
+const readSources = {
+  name: 'read sources',
   setup({ onLoad }) {
-    onLoad({ filter: /@nestjs.*\.js$/ }, ({ path }) => {
+    onLoad({ filter: /\.[cm]?js$/ }, ({ path }) => {
+      if (LEFT_OUT.test(path)) return { contents: '' };
       const source = readFileSync(path, 'utf8');
-      return { contents: source.replace('const require = createRequire(import.meta.url);\n', '') };
+      // In this way Nest's packages load some others, and esbuild does not see it: https://github.com/evanw/esbuild/issues/1828
+      const visible = isOfNest(path) ? source.replace('const require = createRequire(import.meta.url);\n', '') : source;
+      return { contents: nameClasses(visible) };
     });
   },
 };
 
-/** Drivers of other databases than PostgreSQL, and character sets other than Unicode, which JSON cannot be in. */
-const leaveOut = {
-  name: 'leave out',
-  setup({ onLoad }) {
-    const filter = /typeorm[\\/]driver[\\/][\w-]+[\\/]\w+Driver\.js$|iconv-lite[\\/]encodings[\\/]dbcs-data\.js$/;
-    onLoad({ filter }, ({ path }) =>
-      path.endsWith('PostgresDriver.js') && !path.includes('aurora') ? undefined : { contents: '' },
-    );
-  },
-};
+/**
+ * Nest, TypeORM and class-validator go by the names of classes, and esbuild gives another to one of two that have the
+ * same. Its own keepNames names every function, too, whenever one is made: a quarter of the time that a request takes.
+ */
+function nameClasses(source) {
+  if (!/\bclass\s/.test(source)) return source;
+  const options = { ecmaVersion: 'latest', allowReturnOutsideFunction: true, allowHashBang: true };
+  let program;
+  try {
+    program = parse(source, { ...options, sourceType: 'module' });
+  } catch {
+    program = parse(source, { ...options, sourceType: 'script' }); // what only sloppy code may do
+  }
+  const names = [];
+  const note = ({ id, body }) => id && names.push({ at: body.start + 1, name: id.name });
+  simple(program, { ClassDeclaration: note, ClassExpression: note });
+  let result = source;
+  for (const { at, name } of names.toSorted((a, b) => b.at - a.at)) {
+    const block = ` static { Object.defineProperty(this, 'name', { value: '${name}', configurable: true }); }`;
+    result = result.slice(0, at) + block + result.slice(at);
+  }
+  return result;
+}
 
 /** An optional package that is not installed: its require() stays, and fails as it does without a bundle. */
 const leaveAbsent = {
@@ -68,7 +89,7 @@ const leaveAbsent = {
 const isOfNest = (file) => /node_modules[\\/]@nestjs[\\/]/.test(file);
 
 rmSync('dist', { recursive: true, force: true });
-const { metafile, outputFiles } = await build({
+const { metafile } = await build({
   stdin: {
     contents: PROGRAMS.map((name) => `exports.${name} = () => require('./build/${name}.js');`).join('\n'),
     resolveDir: '.',
@@ -87,7 +108,6 @@ const { metafile, outputFiles } = await build({
 const fileUrl = require('node:url').pathToFileURL(__filename).href;`,
   },
   footer: { js: '})' },
-  keepNames: true, // Nest, TypeORM and class-validator go by the names of classes
   // Identifiers stay, and lines are short: a stack trace leads to a place that can be read.
   minifySyntax: true,
   minifyWhitespace: true,
@@ -99,14 +119,12 @@ const fileUrl = require('node:url').pathToFileURL(__filename).href;`,
     rxjs: './node_modules/rxjs/dist/esm',
   },
   external: ['pino-pretty'], // a development dependency
-  plugins: [replaceForNest, followCreateRequire, leaveOut, leaveAbsent],
+  plugins: [replaceForNest, readSources, leaveAbsent],
   metafile: true,
-  write: false,
   logOverride: { 'duplicate-object-key': 'silent' }, // the Swagger plugin of nest build repeats what a decorator says
 });
 
-mkdirSync('dist/swagger-ui', { recursive: true });
-writeFileSync('dist/app.js', nameOnlyClasses(outputFiles[0].text));
+mkdirSync('dist/swagger-ui');
 cpSync('node_modules/swagger-ui-dist', 'dist/swagger-ui', {
   recursive: true,
   filter: (file) => file.endsWith('swagger-ui-dist') || SWAGGER_UI.test(file),
@@ -124,19 +142,6 @@ for (const program of PROGRAMS) writeFileSync(`dist/${program}.js`, `require('./
 
 const { status } = spawnSync(process.execPath, ['dist/precompile.cjs'], { stdio: 'inherit' });
 process.exitCode = status ?? 1;
-
-/**
- * esbuild gives its name to every function, whenever one is made, and that is a quarter of the time that a request
- * takes. Here only classes get theirs.
- */
-function nameOnlyClasses(code) {
-  const helper = '__name=(target,value)=>__defProp(target,"name",{value,configurable:!0})';
-  if (!code.includes(helper))
-    throw new Error("The bundle's function that keeps names is not what it was: look at __name");
-  return code
-    .replace(helper, () => `__nameClass${helper.slice('__name'.length)},__name=target=>target`)
-    .replaceAll(/(?<=static\{)__name(?=\(this,)|__name(?=\(class\b)/g, '__nameClass');
-}
 
 /** Writes some fields of a folder's package.json, and more, to the same place in dist/. */
 function writeManifest(folder, fields, more = {}) {

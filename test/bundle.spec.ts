@@ -16,6 +16,7 @@ describe('dist/', () => {
     });
     await program.stop();
     const { files = [] } = program.lines.find(({ message }) => message === 'Loaded') as { files?: string[] };
+    expect(program.lines.map(({ context }) => context)).toContain('GracefulShutdown'); // the name of a class
     // The third, app.js, is read by launch.cjs.
     expect(files.map((file) => basename(file))).toEqual(['main.js', 'launch.cjs']);
   });
