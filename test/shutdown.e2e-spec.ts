@@ -192,6 +192,24 @@ it('A request that does not end is cut at SHUTDOWN_TIMEOUT_MS', async () => {
   );
 });
 
+/** In the place of a fault in the service's own code. */
+const crashes = {
+  'an exception that nobody catches': 'setImmediate(() => { throw new Error("forgotten") })',
+  'a rejection that nobody handles': 'Promise.reject(new Error("forgotten"))',
+};
+
+it.each(Object.entries(crashes))('After %s what is in flight is answered, and the exit code is 1', async (_, crash) => {
+  const preload = `data:text/javascript,${encodeURIComponent(`process.on("SIGUSR2", () => { ${crash} })`)}`;
+  await start({ NODE_OPTIONS: `--import=${preload}` });
+  const slow = await startSlowRequest();
+  process.kill(program.pid, 'SIGUSR2');
+  await until(() => hasLogged('1 requests in flight'));
+  await letGo();
+  expect((await slow.response).statusCode).toBe(200);
+  expect(await program.ended).toBe(1);
+  expect(program.lines).toContainEqual(expect.objectContaining({ severity: 'CRITICAL', message: 'forgotten' }));
+});
+
 it('A service that still waits for its database stops at once', async () => {
   program = await startProgram({ DATABASE_URL: UNREACHABLE });
   await until(() => hasLogged('Waiting for database'));
