@@ -1,13 +1,35 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { Controller, Get } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { Public } from '../src/auth/auth.decorators.js';
 import { problemCatalog } from '../src/errors/problem.js';
 import { givenApiKey } from './support/credentials.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
+import { until } from './support/until.js';
 
 let sut: TestApp;
+
+@Controller('severed')
+@Public()
+class SeveredController {
+  @Get()
+  sever(): Promise<void> {
+    return sut.app.get(DataSource).transaction(async (manager) => {
+      const [{ pid }] = await manager.query<[{ pid: number }]>('SELECT pg_backend_pid() AS pid');
+      await sut.database.query('SELECT pg_terminate_backend($1)', [pid]);
+      await until(() => manager.queryRunner?.isReleased === true);
+      await manager.query('SELECT 1');
+    });
+  }
+}
+
 beforeAll(async () => {
-  sut = await createTestApp({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '300' } });
+  sut = await createTestApp({
+    env: { DATABASE_STATEMENT_TIMEOUT_MS: '300' },
+    controllers: [SeveredController],
+  });
 });
 afterAll(() => sut.close());
 
@@ -92,6 +114,12 @@ describe('the database', () => {
     await sut.http.get('/').expect(200);
     await sut.database.giveBack();
     await request().expect(200);
+  });
+
+  it('that ends a session between two statements of a transaction is a 503 with Retry-After', async () => {
+    const { body, headers } = await sut.http.get('/severed').expect(503);
+    expect(body.code).toBe('database_unavailable');
+    expect(headers['retry-after']).toBe('1');
   });
 
   it('that fails as nobody foresaw is a 500 that tells nothing', async () => {

@@ -1,6 +1,12 @@
 import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
-import { EntityMetadataNotFoundError, QueryFailedError, TypeORMError } from 'typeorm';
+import {
+  EntityMetadataNotFoundError,
+  QueryFailedError,
+  QueryRunnerAlreadyReleasedError,
+  QueryRunnerProviderAlreadyReleasedError,
+  TypeORMError,
+} from 'typeorm';
 import { Problem, problemCatalog, type ProblemType } from './problem.js';
 import {
   contentTooLarge,
@@ -69,6 +75,9 @@ function isUnreachable(error: unknown, code: string | undefined): boolean {
   // 08: connection exception; 53: insufficient resources; 57P0x: shutting down or starting up; 25006: a read-only replica
   if (/^(08|53|57P0[1-5]|25006)/.test(code ?? '')) return true;
   if (error instanceof EntityMetadataNotFoundError) return true; // TypeORM before its first connection
+  // TypeORM takes a connection that breaks between two statements from the transaction, whose next one fails so.
+  if (error instanceof QueryRunnerAlreadyReleasedError || error instanceof QueryRunnerProviderAlreadyReleasedError)
+    return true;
   if (error instanceof TypeORMError) return error.message === 'Driver not Connected';
   return (
     error instanceof Error &&
