@@ -109,6 +109,15 @@ describe('a field', () => {
 });
 
 describe('a body', () => {
+  it('that has more fields than any DTO is refused before each of them is looked at', async () => {
+    const metadata = Object.fromEntries(Array.from({ length: 1001 }, (_, number) => [`k${number}`, number]));
+    const detail = 'must not have more than 1000 fields';
+    for (const [pointer, sent] of [['#', metadata] as const, ['#/metadata', aVoucher({ metadata })] as const]) {
+      const { body } = await sut.http.post('/v1/vouchers').send(sent).expect(400);
+      expect(body.errors).toEqual([{ in: 'body', pointer, detail }]);
+    }
+  });
+
   const reserved = ['__proto__', 'constructor', 'prototype', 'toString'];
   it.each<[string, string, number, string]>([
     ['is not JSON', '{"code":', 400, 'malformed_request'],
