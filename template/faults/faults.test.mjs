@@ -13,7 +13,7 @@ import { Postgres } from './postgres.mjs';
 import { Proxy } from './proxy.mjs';
 import { judge } from './report.mjs';
 import { timeUntil, until } from './until.mjs';
-import { create, redeem, seed, SHARED } from './workload.mjs';
+import { create, redeem, seed, voucher } from './workload.mjs';
 
 describe('the proxy', () => {
   let echo;
@@ -105,7 +105,8 @@ describe('the checker', () => {
   });
 
   const answered = (request, answer) => ({ ...request, status: 201, answer: JSON.stringify(answer) });
-  const redeemed = (count) => database.query('UPDATE vouchers SET redemptions = $1 WHERE code = $2', [count, SHARED]);
+  const redeemed = (count) =>
+    database.query('UPDATE vouchers SET redemptions = $1 WHERE id = $2', [count, voucher(0).id]);
   const found = async (...entries) => {
     const verdict = await check(database, new Journal(entries));
     return [verdict['acknowledged writes that are lost'], verdict['writes done twice']];

@@ -130,11 +130,11 @@ export class Database {
     return () => client.end();
   }
 
-  /** Runs PL/pgSQL before each change of a voucher whose code is as given. */
+  /** Runs PL/pgSQL before each change of a voucher whose code is like the given one. */
   async onUpdate(code, statement) {
     await this.query(`
       CREATE OR REPLACE FUNCTION drill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${statement}; RETURN NEW; END $$;
-      CREATE OR REPLACE TRIGGER drill BEFORE UPDATE ON vouchers FOR EACH ROW WHEN (OLD.code = '${code}') EXECUTE FUNCTION drill()`);
+      CREATE OR REPLACE TRIGGER drill BEFORE UPDATE ON vouchers FOR EACH ROW WHEN (OLD.code LIKE '${code}') EXECUTE FUNCTION drill()`);
   }
 
   async offUpdate() {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
-/** Seeded in every drill's database. */
+/** Vouchers of every drill's database: one for what a drill does by itself, and those of the traffic. */
 export const SHARED = 'SHARED';
-const READ = Array.from({ length: 200 }, (_, index) => ({
+const SEEDS = Array.from({ length: 200 }, (_, index) => ({
   id: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
   code: `SEED-${index}`,
 }));
@@ -11,12 +11,12 @@ export async function seed(database) {
   await database.query(
     `INSERT INTO vouchers (id, code, max_redemptions)
      SELECT id::uuid, code, 1000000 FROM json_to_recordset($1) AS seed (id text, code text)`,
-    [JSON.stringify([...READ, { id: randomUUID(), code: SHARED }])],
+    [JSON.stringify([...SEEDS, { id: randomUUID(), code: SHARED }])],
   );
 }
 
-/** A voucher that no other request touches. */
-export const voucher = (number) => READ[number % READ.length];
+/** So many that two requests hardly ever wait for each other. */
+export const voucher = (number) => SEEDS[number % SEEDS.length];
 
 export const read = (number = 0) => ({ kind: 'read', path: `/v1/vouchers/${voucher(number).id}` });
 
@@ -36,8 +36,8 @@ export const patch = ({ id }, body, headers) => ({
   ...{ body, headers },
 });
 
-/** Half reads, a quarter new vouchers, a quarter redemptions of one and the same voucher. */
+/** Half reads, a quarter new vouchers, a quarter redemptions. */
 export const mixed = (number) => {
   if (number % 4 < 2) return read(number);
-  return number % 4 === 2 ? create(`LOAD-${number}`) : redeem();
+  return number % 4 === 2 ? create(`LOAD-${number}`) : redeem(voucher(number).code);
 };

@@ -101,7 +101,7 @@ export const databaseAway = [
       'ends of the process': exactly(0),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'failed reads (%)': atMost(0.1),
-      'failed calls (%)': atMost(2),
+      'failed calls (%)': atMost(5),
       ...written,
     },
     async run(stage) {

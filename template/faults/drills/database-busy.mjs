@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Journal } from '../client.mjs';
 import { atLeast, atMost, exactly } from '../limits.mjs';
 import { timeUntil, until } from '../until.mjs';
-import { create, patch, read, redeem, SHARED, voucher } from '../workload.mjs';
+import { create, patch, read, redeem, voucher } from '../workload.mjs';
 
 const locked = voucher(0);
 const change = (number) => patch(locked, { description: `change ${number}` });
@@ -62,7 +62,7 @@ function raising(code, share) {
   return {
     begin: ({ database }) =>
       database.onUpdate(
-        SHARED,
+        'SEED-%',
         `IF random() < ${share} THEN RAISE EXCEPTION 'a drill' USING ERRCODE = '${code}'; END IF`,
       ),
     end: ({ database }) => database.offUpdate(),

@@ -121,7 +121,7 @@ export const writes = [
       const client = stage.load({
         service,
         rate: 50,
-        request: (number) => (number % 2 ? redeem() : create(`CUT-${number}`)),
+        request: (number) => (number % 2 ? redeem(voucher(number).code) : create(`CUT-${number}`)),
       });
       await sleep(stage.seconds(30, 4));
       const journal = await client.stop();
