@@ -11,11 +11,12 @@ export async function settle(subject, url, journal, withinMs = 30_000) {
     .entries.slice();
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
-      for (let entry = open.pop(); entry; entry = open.pop()) {
+      while (open.length > 0 && performance.now() < deadline) {
+        const entry = open.pop();
         const { kind, method, path, headers, body } = entry;
         const again = await send(url, { kind, method, path, headers: { ...headers, ...subject.headers }, body });
         journal.add(again);
-        if (!isAnswered(again) && performance.now() < deadline) open.push(entry);
+        if (!isAnswered(again)) open.push(entry);
       }
     }),
   );

@@ -89,7 +89,8 @@ async function runOn(subject, drill) {
   }
   const rows = judge(drill, figures, options.long);
   for (const { name, limit, value, holds } of rows) {
-    console.log(`  ${holds ? 'ok    ' : 'BROKEN'}  ${name.padEnd(54)} ${format(value).padStart(9)}   ${limit}`);
+    const verdict = holds ? 'ok' : subject !== ours && value === undefined ? '' : 'BROKEN';
+    console.log(`  ${verdict.padEnd(6)}  ${name.padEnd(54)} ${format(value).padStart(9)}   ${limit}`);
   }
   for (const [name, value] of Object.entries(figures)) {
     if (!(name in drill.limits)) console.log(`          ${name}: ${format(value)}`);

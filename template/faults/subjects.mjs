@@ -15,6 +15,8 @@ export function ourService() {
     headers: { 'x-api-key': key },
     key: { id, hash, name: 'faults', scopes: ['vouchers:read', 'vouchers:write', 'vouchers:redeem'] },
     hasLiveness: true,
+    /** Whether a line of its log tells of an answer to the traffic. */
+    tellsOfAnswer: ({ path, status }) => status !== undefined && path.startsWith('/v1/'),
     notes: {},
   };
 }
@@ -27,6 +29,7 @@ export function stockNest() {
     env: { HOST: '127.0.0.1' },
     headers: {},
     hasLiveness: false,
+    tellsOfAnswer: ({ req, res }) => res !== undefined && req.url.startsWith('/v1/'),
     /** What a figure has to be read with. */
     notes: {
       'liveness probes that failed': 'It has no liveness probe.',

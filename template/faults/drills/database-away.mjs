@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Journal } from '../client.mjs';
 import { atMost, exactly } from '../limits.mjs';
 import { timeUntil } from '../until.mjs';
+import { read } from '../workload.mjs';
 
 const POOL_MAX = 10; // DATABASE_POOL_MAX's default
 const PROBE_CONNECTIONS = 1;
@@ -21,6 +23,7 @@ function away({ name, title, recoversWithinMs, take }) {
       'slowest call (ms)': atMost(10_000),
       'ready again after (ms)': atMost(2_000),
       'last failure, after it was back (ms)': atMost(recoversWithinMs),
+      'calls of 20 at once that fail then': exactly(0),
       'sessions on the server afterwards': atMost(POOL_MAX + PROBE_CONNECTIONS),
       ...written,
     },
@@ -38,6 +41,8 @@ function away({ name, title, recoversWithinMs, take }) {
       const readyAfter = await timeUntil(() => probes.ready.between(backAt).served.count > 0);
       await sleep(Math.max(0, stage.seconds(recoversWithinMs / 1000 + 5, recoversWithinMs / 1000 + 1) - readyAfter));
 
+      // The traffic may never come to the connections at the pool's bottom.
+      const burst = await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, read(number))));
       const journal = await client.stop();
       const failed = journal.between(goneAt).failed;
       const failedLate = journal.between(backAt).failed.entries.map(({ at }) => at - backAt);
@@ -50,6 +55,7 @@ function away({ name, title, recoversWithinMs, take }) {
         'slowest call (ms)': journal.percentile(100),
         'ready again after (ms)': readyAfter,
         'last failure, after it was back (ms)': Math.max(0, ...failedLate),
+        'calls of 20 at once that fail then': new Journal(burst).failed.count,
         'sessions on the server afterwards': (await stage.database.sessions()).length,
         ...(await stage.check(service, client)),
         outcomes: journal.summary,

@@ -49,8 +49,7 @@ export const stopping = [
       }
       const journal = await client.stop();
       const answers = journal.filter(({ status }) => status !== undefined).count;
-      const lines = () =>
-        all.flatMap((service) => service.lines).filter(({ path, status }) => status && path?.startsWith('/v1/')).length;
+      const lines = () => all.flatMap((service) => service.lines.filter(stage.subject.tellsOfAnswer)).length;
       await timeUntil(() => lines() === answers, 2_000);
       return {
         restarts: exits.length,
