@@ -1,0 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const PROBE_MS = 100;
+
+/** Sends new requests to the instances that say they are ready, in turn. */
+export class Balancer {
+  #ready = new Set();
+  #turn = 0;
+
+  /** Resolves when the instance gets its first requests; it is asked for as long as it runs. */
+  async add(service) {
+    await service.ready();
+    this.#ready.add(service);
+    void this.#watch(service);
+  }
+
+  async #watch(service) {
+    while (!service.exit) {
+      await sleep(PROBE_MS);
+      if (await service.isReady()) this.#ready.add(service);
+      else this.#ready.delete(service);
+    }
+    this.#ready.delete(service);
+  }
+
+  has(service) {
+    return this.#ready.has(service);
+  }
+
+  /** @returns the address for a new request; one that refuses it when no instance is ready */
+  next() {
+    const ready = [...this.#ready];
+    return ready[this.#turn++ % ready.length]?.url ?? 'http://127.0.0.1:1';
+  }
+}

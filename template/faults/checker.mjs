@@ -1,0 +1,50 @@
+import { send } from './client.mjs';
+
+const AT_ONCE = 20;
+
+/** Sends every write again that has no answer or was turned away, as its client would, until it has one. */
+export async function settle(subject, url, journal, withinMs = 30_000) {
+  const deadline = performance.now() + withinMs;
+  const open = journal
+    .of('create', 'redeem')
+    .filter((entry) => !isAnswered(entry))
+    .entries.slice();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (open.length > 0 && performance.now() < deadline) {
+        const entry = open.pop();
+        const { kind, method, path, headers, body } = entry;
+        const again = await send(url, { kind, method, path, headers: { ...headers, ...subject.headers }, body });
+        journal.add(again);
+        if (!isAnswered(again)) open.push(entry);
+      }
+    }),
+  );
+}
+
+/** 409 to a new voucher: the first attempt had made it. 409 to a redemption: the first is still being worked on. */
+function isAnswered({ kind, status }) {
+  return (status >= 200 && status < 300) || (kind === 'create' && status === 409);
+}
+
+/** Holds what was acknowledged against the database. */
+export async function check(database, journal) {
+  const created = journal.of('create').served.entries.map(({ answer }) => JSON.parse(answer));
+  const found = await database.query('SELECT id, code FROM vouchers WHERE id = ANY($1)', [created.map(({ id }) => id)]);
+  const codes = new Map(found.map(({ id, code }) => [id, code]));
+  const lostVouchers = created.filter(({ id, code }) => codes.get(id) !== code).length;
+
+  const asked = journal.of('redeem');
+  const redeemed = keysOf(asked.served);
+  const unknown = keysOf(asked).difference(redeemed).size; // whether these count, only the database knows
+  const [{ redemptions }] = await database.query(
+    `SELECT sum(redemptions)::integer AS redemptions FROM vouchers WHERE code LIKE 'SEED-%'`,
+  );
+  return {
+    'acknowledged writes': created.length + redeemed.size,
+    'acknowledged writes that are lost': lostVouchers + Math.max(0, redeemed.size - redemptions),
+    'writes done twice': Math.max(0, redemptions - redeemed.size - unknown),
+  };
+}
+
+const keysOf = (journal) => new Set(journal.entries.map(({ headers }) => headers['idempotency-key']));

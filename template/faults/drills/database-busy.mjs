@@ -1,0 +1,247 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Journal } from '../client.mjs';
+import { atLeast, atMost, exactly } from '../limits.mjs';
+import { timeUntil, until } from '../until.mjs';
+import { create, patch, read, redeem, voucher } from '../workload.mjs';
+
+const locked = voucher(0);
+const change = (number) => patch(locked, { description: `change ${number}` });
+
+/** How old a statement or a transaction of the service ever was on the server, looked at all the time. */
+function watchSessions(stage) {
+  const oldest = { active: 0, 'idle in transaction': 0 };
+  let stopped = false;
+  const watching = (async () => {
+    while (!stopped) {
+      for (const { state, ms } of await stage.database.sessions()) {
+        if (state in oldest) oldest[state] = Math.max(oldest[state], Number(ms));
+      }
+      await sleep(100);
+    }
+  })();
+  oldest.stop = async () => {
+    stopped = true;
+    await watching;
+  };
+  stage.defer(oldest.stop);
+  return oldest;
+}
+
+/** What PostgreSQL says while it fails over, or is short of something; how it begins and how it ends. */
+const flavours = {
+  'read-only (25006)': {
+    async begin({ database }) {
+      await database.set('default_transaction_read_only', 'on');
+      await database.terminateSessions();
+    },
+    async end({ database }) {
+      await database.set('default_transaction_read_only');
+      await database.terminateSessions();
+    },
+  },
+  'too many connections (53300)': {
+    async begin({ database }) {
+      await database.limitConnections(0);
+      await database.terminateSessions();
+    },
+    end: ({ database }) => database.limitConnections(-1),
+  },
+  'the name does not resolve (ENOTFOUND)': {
+    async begin({ database }, service) {
+      await service.tell('dns', false);
+      await database.terminateSessions();
+    },
+    end: (_, service) => service.tell('dns', true),
+  },
+  'the disk is full (53100)': raising('53100', 1),
+  'serialization failure (40001), one in five': raising('40001', 0.2),
+  'deadlock (40P01), one in five': raising('40P01', 0.2),
+};
+
+function raising(code, share) {
+  return {
+    begin: ({ database }) =>
+      database.onUpdate(
+        'SEED-%',
+        `IF random() < ${share} THEN RAISE EXCEPTION 'a drill' USING ERRCODE = '${code}'; END IF`,
+      ),
+    end: ({ database }) => database.offUpdate(),
+  };
+}
+
+export const databaseBusy = [
+  {
+    name: 'R7',
+    title: 'Every connection of the pool waits for a locked row, at 200 requests/s',
+    limits: {
+      'ends of the process': exactly(0),
+      'sessions that waited for the lock': atLeast(5),
+      'liveness probes that failed': exactly(0),
+      'readiness probes that failed': exactly(0),
+      'p99 of a probe (ms)': atMost(100),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'p99 of a read, which only waits for the pool (ms)': atMost(1_100),
+      'last failure, after the lock was gone (ms)': atMost(1_000),
+    },
+    async run(stage) {
+      const service = await stage.serve();
+      const probes = stage.probe(service);
+      const unlock = await stage.database.lock(locked.code);
+      stage.defer(unlock);
+      const client = stage.load({
+        service,
+        rate: 200,
+        request: (number) => (number % 2 ? change(number) : read(number)),
+      });
+      let waiting = 0;
+      await timeUntil(
+        async () => {
+          waiting = Math.max(waiting, (await stage.database.sessions(`wait_event_type = 'Lock'`)).length);
+          return false;
+        },
+        stage.seconds(30, 5),
+      );
+      await unlock();
+      const freeAt = performance.now();
+      await sleep(3_000);
+      const journal = await client.stop();
+      await probes.stop();
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'sessions that waited for the lock': waiting,
+        'liveness probes that failed': probes.live?.failed.count,
+        'readiness probes that failed': probes.ready.failed.count,
+        'p99 of a probe (ms)': Math.max(probes.live?.percentile(99) ?? 0, probes.ready.percentile(99)),
+        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'p99 of a read, which only waits for the pool (ms)': journal.of('read').percentile(99),
+        'last failure, after the lock was gone (ms)': Math.max(
+          0,
+          ...journal.failed.between(freeAt).entries.map(({ at }) => at - freeAt),
+        ),
+        outcomes: journal.summary,
+      };
+    },
+  },
+  {
+    name: 'R8',
+    title:
+      'Two seconds of latency, a lock held, clients that hang up, a transaction left open; statements may take 1 s',
+    limits: {
+      'ends of the process': exactly(0),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'sessions that waited for the lock': atLeast(1),
+      'oldest statement on the server (ms)': atMost(1_500),
+      'statements left 1.5 s after their clients hung up': exactly(0),
+      'oldest open transaction on the server (ms)': atMost(2_500),
+      'reads that fail afterwards': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
+      const oldest = watchSessions(stage);
+      const mix = stage.load({ service, rate: 20 });
+      stage.proxy.latencyMs = 1_000; // in each direction
+      await sleep(stage.seconds(30, 4));
+      stage.proxy.latencyMs = 0;
+      await until(async () => (await stage.send(service, read())).status === 200);
+      const slow = await mix.stop();
+
+      const unlock = await stage.database.lock(locked.code);
+      stage.defer(unlock);
+      const changes = stage.load({ service, rate: 20, request: change });
+      let waited = 0;
+      await timeUntil(
+        async () => {
+          waited = Math.max(waited, (await stage.database.sessions(`wait_event_type = 'Lock'`)).length);
+          return false;
+        },
+        stage.seconds(60, 4),
+      );
+      const refused = await changes.stop();
+
+      const hangUp = new AbortController();
+      const abandoned = Array.from({ length: 5 }, () => stage.send(service, { ...change(0), signal: hangUp.signal }));
+      await until(async () => (await stage.database.sessions(`wait_event_type = 'Lock'`)).length === 5);
+      hangUp.abort();
+      await Promise.all(abandoned);
+      await timeUntil(async () => (await stage.database.sessions(`wait_event_type = 'Lock'`)).length === 0, 1_500);
+      const left = (await stage.database.sessions(`wait_event_type = 'Lock'`)).length;
+      await unlock();
+
+      stage.proxy.latencyMs = 100;
+      const cut = stage.send(service, redeem());
+      await until(async () => (await stage.database.sessions(`state = 'idle in transaction'`)).length > 0);
+      stage.proxy.blackHole();
+      await timeUntil(async () => (await stage.database.sessions(`state = 'idle in transaction'`)).length === 0, 5_000);
+      await stage.proxy.up();
+      await cut;
+      await oldest.stop();
+      await until(() => service.isReady());
+      const after = new Journal(
+        await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, read(number)))),
+      );
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'failures that are no 503 problem with Retry-After': slow.botched.count + refused.botched.count,
+        'sessions that waited for the lock': waited,
+        'oldest statement on the server (ms)': oldest.active,
+        'statements left 1.5 s after their clients hung up': left,
+        'oldest open transaction on the server (ms)': oldest['idle in transaction'],
+        'reads that fail afterwards': after.failed.count,
+        outcomes: `latency: ${slow.summary}; lock: ${refused.summary}; afterwards: ${after.summary}`,
+      };
+    },
+  },
+  {
+    name: 'R9',
+    title: 'PostgreSQL fails over, is short of something, or undoes a transaction, at 100 requests/s',
+    limits: {
+      'ends of the process': exactly(0),
+      'faults that nobody noticed': exactly(0),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'slowest recovery (ms)': atMost(5_000),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve({ databaseHost: 'database.drill' });
+      const client = stage.load({ service, rate: 100 });
+      const recoveries = [];
+      const outcomes = {};
+      for (const [name, fault] of Object.entries(flavours)) {
+        const undo = () => fault.end(stage, service);
+        stage.defer(() => (service.exit ? undefined : undo()));
+        const beganAt = performance.now();
+        await fault.begin(stage, service);
+        await sleep(stage.seconds(10, 1));
+        await undo();
+        outcomes[name] = client.journal.between(beganAt);
+        recoveries.push(await timeUntil(async () => (await recovered(stage, service)) || service.exit, 10_000));
+        outcomes[name] = client.journal.between(beganAt);
+      }
+      const journal = await client.stop();
+      const unnoticed = [
+        'read-only (25006)',
+        'too many connections (53300)',
+        'the name does not resolve (ENOTFOUND)',
+        'the disk is full (53100)',
+      ];
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'faults that nobody noticed': unnoticed.filter((name) => outcomes[name].failed.count === 0).length,
+        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'slowest recovery (ms)': Math.max(...recoveries),
+        ...(await stage.check(service, client)),
+        outcomes: Object.entries(outcomes)
+          .map(([name, { summary }]) => `\n            ${name}: ${summary}`)
+          .join(''),
+      };
+    },
+  },
+];
+
+let attempts = 0;
+
+async function recovered(stage, service) {
+  const answers = await Promise.all([stage.send(service, read()), stage.send(service, create(`AGAIN-${attempts++}`))]);
+  return answers.every(({ status }) => status === 200 || status === 201);
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Journal } from '../client.mjs';
+import { atLeast, atMost, exactly } from '../limits.mjs';
+
+const SOAK = { minutes: 60, everyMinutes: 5 };
+
+/** A page of 100 vouchers: work for the service's processor more than for the client's. */
+const page = () => ({ kind: 'read', path: '/v1/vouchers?limit=100' });
+
+export const load = [
+  {
+    name: 'OVERLOAD',
+    title: 'Three times as many requests as the service can serve',
+    limits: {
+      'ends of the process': exactly(0),
+      'calls answered, of what it can at most (%)': atLeast(90),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'calls turned away': atLeast(1),
+      'p99 of a call turned away (ms)': atMost(50),
+      'p99 of a call answered (ms)': atMost(500),
+      'liveness probes that failed': exactly(0),
+      'readiness probes that failed': exactly(0),
+      'failures a second after it is over': exactly(0),
+    },
+    async run(stage) {
+      // Past the proxy, which would share a processor with the client.
+      const service = await stage.serve({ databaseUrl: stage.database.url() });
+      await most(stage, service, 3_000); // while V8 compiles
+      const most1 = await most(stage, service, stage.seconds(10, 4));
+      const probes = stage.probe(service);
+      const client = stage.load({ service, rate: 3 * most1, request: page });
+      await sleep(1_000);
+      const from = performance.now();
+      await sleep(stage.seconds(20, 5));
+      const to = performance.now();
+      const journal = await client.stop();
+      const endedAt = performance.now();
+      const window = journal.filter(({ at, ms }) => at + ms >= from && at + ms < to);
+      await sleep(1_000);
+      const after = new Journal(await Promise.all(Array.from({ length: 20 }, () => stage.send(service, page()))));
+      await probes.stop();
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'calls answered, of what it can at most (%)': (100 * window.served.count) / ((to - from) / 1000) / most1,
+        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'calls turned away': window.turnedAway.count,
+        'p99 of a call turned away (ms)': window.turnedAway.percentile(99),
+        'p99 of a call answered (ms)': window.served.percentile(99),
+        'liveness probes that failed': probes.live?.failed.count,
+        'readiness probes that failed': probes.ready.failed.count,
+        'failures a second after it is over': after.failed.count,
+        'requests/s at most': most1,
+        'requests/s sent': journal.count / ((to - from) / 1000 + 1),
+        'time to end after the load (ms)': endedAt - to,
+        'p99 of a probe (ms)': Math.max(probes.live?.percentile(99) ?? 0, probes.ready.percentile(99)),
+        outcomes: journal.summary,
+      };
+    },
+  },
+  {
+    name: 'R15',
+    title: 'Mixed requests at 100/s for long, with every session terminated now and then',
+    limits: {
+      'ends of the process': exactly(0),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'growth of the heap, after a collection (MB)': atMost(3),
+      'growth of open files and sockets': atMost(5),
+      'growth of sessions on the server': atMost(2),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve({ nodeOptions: ['--expose-gc'] });
+      const client = stage.load({ service, rate: 100 });
+      const minutes = stage.isSoak ? SOAK.minutes : 0.4;
+      const every = stage.isSoak ? SOAK.everyMinutes : 0.1;
+      const measured = [];
+      for (let minute = 0; minute < minutes; minute += every) {
+        await sleep(every * 60_000);
+        measured.push(await measure(stage, service, client));
+        await stage.database.terminateSessions();
+      }
+      const journal = await client.stop();
+      const [, first] = measured; // the service is warm by then
+      const last = measured.at(-1);
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'growth of the heap, after a collection (MB)': (last.memory - first.memory) / 1024 ** 2,
+        'growth of open files and sockets': last.files - first.files,
+        'growth of sessions on the server': last.sessions - first.sessions,
+        ...(await stage.check(service, client)),
+        outcomes: journal.summary,
+        measured: measured
+          .map(
+            ({ memory, files, sessions }) =>
+              `${(memory / 1024 ** 2).toFixed(1)} MB, ${files} files, ${sessions} sessions`,
+          )
+          .join('; '),
+      };
+    },
+  },
+];
+
+async function measure(stage, service, client) {
+  const sessions = (await stage.database.sessions()).length;
+  return {
+    memory: await service.tell('memory'),
+    // Without those that belong to its clients, and to the sessions counted beside.
+    files: service.openFiles - client.connections - sessions,
+    sessions,
+  };
+}
+
+/** @returns how many requests a second it answers to 32 clients that each wait for their answer */
+async function most(stage, service, forMs) {
+  const until = performance.now() + forMs;
+  let count = 0;
+  await Promise.all(
+    Array.from({ length: 32 }, async () => {
+      while (performance.now() < until) {
+        const { status } = await stage.send(service, { ...page(), agent: stage.agent });
+        if (status === 200) count++;
+      }
+    }),
+  );
+  return (count * 1000) / forMs;
+}

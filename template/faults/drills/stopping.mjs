@@ -1,0 +1,219 @@
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Balancer } from '../balancer.mjs';
+import { Journal, send } from '../client.mjs';
+import { atLeast, atMost, exactly } from '../limits.mjs';
+import { timeUntil, until } from '../until.mjs';
+import { read, redeem, SHARED } from '../workload.mjs';
+
+const RATE = 200;
+
+export const stopping = [
+  {
+    name: 'R1',
+    title: 'Two instances behind a balancer are restarted in turn, at 200 requests/s, with SIGTERM sent twice',
+    limits: {
+      restarts: atLeast(1),
+      'failed calls': exactly(0),
+      'exit codes other than 0': exactly(0),
+      'slowest exit (ms)': atMost(9_000),
+      'answers without their line in the log': exactly(0),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      await stage.migrate();
+      const balancer = new Balancer();
+      const all = [];
+      const start = async () => {
+        const service = await stage.listen({ env: { SHUTDOWN_DRAIN_MS: '1000' } });
+        await balancer.add(service);
+        all.push(service);
+        return service;
+      };
+      const running = [await start(), await start()];
+      // Every other request on a new connection, the others on connections that are kept alive.
+      const client = stage.load({ rate: RATE, to: () => balancer.next(), fresh: true });
+      const restarts = stage.isLong ? 20 : 4;
+      const perRestart = (RATE * stage.seconds(6, 2)) / 1000;
+      const exits = [];
+      for (let count = 1; count <= restarts; count++) {
+        await until(() => client.journal.count >= count * perRestart);
+        const service = running.shift();
+        const stopped = service.stop();
+        await until(() => !balancer.has(service));
+        service.signal('SIGTERM');
+        exits.push(await stopped);
+        running.push(await start());
+      }
+      const journal = await client.stop();
+      const answers = journal.filter(({ status }) => status !== undefined).count;
+      const lines = () => all.flatMap((service) => service.lines.filter(stage.subject.tellsOfAnswer)).length;
+      await timeUntil(() => lines() === answers, 2_000);
+      return {
+        restarts: exits.length,
+        calls: journal.count,
+        'failed calls': journal.failed.count,
+        'exit codes other than 0': exits.filter(({ code }) => code !== 0).length,
+        'slowest exit (ms)': Math.max(...exits.map(({ ms }) => ms)),
+        'answers without their line in the log': answers - lines(),
+        ...(await stage.check(running[0], client)),
+        outcomes: journal.summary,
+      };
+    },
+  },
+  {
+    name: 'R2',
+    title: 'SIGTERM with a slow request in flight and idle connections',
+    limits: {
+      'requests in flight that were lost': exactly(0),
+      'calls that failed while it drained': exactly(0),
+      'answers that kept their connection open': exactly(0),
+      'exit code': exactly(0),
+      'exit after the last answer (ms)': atMost(250),
+    },
+    async run(stage) {
+      const service = await stage.serve({
+        env: { SHUTDOWN_DRAIN_MS: '500', DATABASE_STATEMENT_TIMEOUT_MS: '15000' },
+      });
+      const agent = new Agent({ keepAlive: true });
+      stage.defer(() => agent.destroy());
+      await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, { ...read(number), agent })));
+      await stage.database.onUpdate(SHARED, `PERFORM pg_sleep(${stage.seconds(5, 2) / 1000})`);
+      const slow = stage.send(service, redeem()).then((entry) => ({ ...entry, endedAt: performance.now() }));
+      await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
+
+      const stopped = service.stop();
+      await until(async () => !(await service.isReady()));
+      // Half of them on connections that were open before.
+      const late = await Promise.all(
+        Array.from({ length: 20 }, (_, number) =>
+          stage.send(service, { ...read(number), agent: number % 2 ? agent : false }),
+        ),
+      );
+      const answer = await slow;
+      const { code } = await stopped;
+      const answers = [answer, ...late].filter(({ status }) => status !== undefined);
+      return {
+        'requests in flight that were lost': answer.status === 201 ? 0 : 1,
+        'calls that failed while it drained': new Journal(late).failed.count,
+        'answers that kept their connection open': answers.filter(
+          ({ answerHeaders }) => answerHeaders.connection !== 'close',
+        ).length,
+        'exit code': code,
+        'exit after the last answer (ms)': service.exit.at - answer.endedAt,
+      };
+    },
+  },
+  {
+    name: 'R16',
+    title: 'A connection is used again after it was idle for long',
+    limits: {
+      'time that the server keeps it (s)': atLeast(601),
+      'connections lost while idle': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve();
+      const agent = new Agent({ keepAlive: true });
+      stage.defer(() => agent.destroy());
+      const first = await Promise.all(
+        Array.from({ length: 5 }, () => send(service.url, { path: '/health/live', agent })),
+      );
+      const sockets = Object.values(agent.freeSockets).flat();
+      // Node's own default is 5 s, and 65 s from version 26.
+      const idleMs = stage.seconds(70, 7);
+      await Promise.race([sleep(idleMs), ...sockets.map((socket) => once(socket, 'close'))]);
+      const lost = sockets.filter(({ destroyed }) => destroyed).length;
+      const [, seconds] = /timeout=(\d+)/.exec(first[0].answerHeaders['keep-alive'] ?? '') ?? [];
+      return {
+        'time that the server keeps it (s)': Number(seconds ?? 0),
+        'connections lost while idle': lost,
+        'idle for (s)': idleMs / 1000,
+      };
+    },
+  },
+];
+
+const crash = (name, how, title) => ({
+  name,
+  title,
+  limits: {
+    'lines of severity CRITICAL': exactly(1),
+    'requests in flight that were lost': exactly(0),
+    'exit code': exactly(1),
+    'exit after (ms)': atMost(9_000),
+  },
+  async run(stage) {
+    const service = await stage.serve();
+    await stage.database.onUpdate(SHARED, 'PERFORM pg_sleep(1)');
+    const slow = stage.send(service, redeem());
+    await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
+    await service.tell(how);
+    const exitMs = await timeUntil(() => service.exit);
+    return {
+      'lines of severity CRITICAL': service.lines.filter(({ severity }) => severity === 'CRITICAL').length,
+      'requests in flight that were lost': (await slow).status === 201 ? 0 : 1,
+      'exit code': service.exit?.code,
+      'exit after (ms)': exitMs,
+    };
+  },
+});
+
+export const crashing = [
+  crash('R14-rejection', 'rejection', 'A promise is rejected and nobody handles it, with a request in flight'),
+  crash('R14-exception', 'exception', 'An exception that nobody catches, with a request in flight'),
+  {
+    name: 'R14-memory',
+    title: 'The process runs out of memory, at 100 requests/s',
+    limits: {
+      'ends of the process': exactly(1),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve({ nodeOptions: ['--max-old-space-size=128'] });
+      let current = service;
+      const client = stage.load({ to: () => current.url, rate: 100 });
+      await sleep(1_000);
+      await service.tell('exhaust');
+      await timeUntil(() => service.exit);
+      current = await (await stage.listen()).ready();
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        ...(await stage.check(current, client)),
+        outcomes: client.journal.summary,
+      };
+    },
+  },
+  {
+    name: 'R14-clock',
+    title: 'The clock jumps an hour ahead and an hour back, at 100 requests/s',
+    limits: {
+      'ends of the process': exactly(0),
+      'failed calls': exactly(0),
+      'different answers to one Idempotency-Key': exactly(1),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve();
+      const client = stage.load({ service, rate: 100 });
+      const request = redeem();
+      const answers = new Set();
+      for (const hours of [0, 1, -1, 0]) {
+        await service.tell('clock', hours * 3_600_000);
+        answers.add((await stage.send(service, request)).answer);
+        await sleep(stage.seconds(10, 1));
+      }
+      const journal = await client.stop();
+      return {
+        'ends of the process': service.exit ? 1 : 0,
+        'failed calls': journal.failed.count,
+        'different answers to one Idempotency-Key': answers.size,
+        ...(await stage.check(service, client)),
+        outcomes: journal.summary,
+      };
+    },
+  },
+];

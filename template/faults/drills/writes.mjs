@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Journal } from '../client.mjs';
+import { atLeast, atMost, exactly } from '../limits.mjs';
+import { timeUntil, until } from '../until.mjs';
+import { create, patch, read, redeem, SHARED, voucher } from '../workload.mjs';
+
+export const writes = [
+  {
+    name: 'R11',
+    title: '50 equal Idempotency-Keys over two instances, one of which is killed on the way',
+    notForPeer: 'It has no Idempotency-Key.',
+    limits: {
+      'redemptions for each key': exactly(1),
+      'different answers to one key': exactly(1),
+      'answers other than 201 and 409': exactly(0),
+      'answer to another body with that key': exactly(422),
+    },
+    async run(stage) {
+      await stage.migrate();
+      const [lasting, victim] = await Promise.all([stage.listen(), stage.listen()]);
+      const rounds = stage.isLong ? 5 : 2;
+      const different = [];
+      const others = new Journal();
+      let other;
+      let killed = victim;
+      await stage.database.onUpdate(SHARED, 'PERFORM pg_sleep(0.3)');
+      for (let round = 0; round < rounds; round++) {
+        await Promise.all([lasting.ready(), killed.ready()]);
+        const request = redeem();
+        const first = stage.send(killed, request);
+        await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length > 0);
+        const rest = Array.from({ length: 49 }, (_, number) => stage.send(number % 2 ? lasting : killed, request));
+        await Promise.race(rest);
+        killed.signal('SIGKILL');
+        const answers = await Promise.all([first, ...rest]);
+        // Whoever has no answer asks the instance that is left until there is one.
+        const repeats = await Promise.all(answers.map(() => untilAnswered(stage, lasting, request)));
+        const all = new Journal([...answers, ...repeats]);
+        different.push(new Set(all.served.entries.map(({ answer }) => answer)).size);
+        for (const entry of all.filter(({ status }) => status !== undefined && ![201, 409].includes(status)).entries)
+          others.add(entry);
+        other = await stage.send(lasting, { ...request, body: { reference: 'another' } });
+        if (round < rounds - 1) killed = await stage.listen();
+      }
+      const [{ redemptions }] = await stage.database.query('SELECT redemptions FROM vouchers WHERE code = $1', [
+        SHARED,
+      ]);
+      return {
+        'redemptions for each key': redemptions / rounds,
+        'different answers to one key': Math.max(...different),
+        'answers other than 201 and 409': others.count,
+        'answer to another body with that key': other.status,
+        outcomes: others.summary,
+      };
+    },
+  },
+  {
+    name: 'R12',
+    title: '100 clients change one voucher at once, each with the ETag that it has read',
+    notForPeer: 'It has no ETag and no If-Match: the last change wins.',
+    limits: {
+      'changes that won with one and the same ETag': exactly(1),
+      'answers other than 200, 412 and 503': exactly(0),
+      'changes that are lost': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve();
+      const target = voucher(0);
+      const { answerHeaders } = await stage.send(service, read(0));
+      const rivals = await Promise.all(
+        Array.from({ length: 100 }, (_, number) =>
+          stage.send(service, patch(target, { metadata: { count: 0, number } }, { 'if-match': answerHeaders.etag })),
+        ),
+      );
+      const all = new Journal([...rivals]);
+      const addOne = async () => {
+        for (;;) {
+          const { answer, answerHeaders: headers, status } = await stage.send(service, read(0));
+          if (status !== 200) continue;
+          const metadata = { count: JSON.parse(answer).metadata.count + 1 };
+          const changed = await stage.send(service, patch(target, { metadata }, { 'if-match': headers.etag }));
+          all.add(changed);
+          if (changed.status === 200) return;
+        }
+      };
+      await Promise.race([Promise.all(Array.from({ length: 100 }, addOne)), sleep(60_000, undefined, { ref: false })]);
+      const [{ count }] = await stage.database.query(
+        `SELECT (metadata->>'count')::integer AS count FROM vouchers WHERE id = $1`,
+        [target.id],
+      );
+      return {
+        'changes that won with one and the same ETag': new Journal(rivals).served.count,
+        'answers other than 200, 412 and 503': all.filter(({ status }) => ![200, 412, 503].includes(status)).count,
+        'changes that are lost': 100 - count,
+        outcomes: all.summary,
+      };
+    },
+  },
+  {
+    name: 'X2',
+    title: 'The connection breaks between a COMMIT and its answer, at 50 writes/s',
+    limits: {
+      'commits without an answer': atLeast(10),
+      'failures that are no 503 problem with Retry-After': exactly(0),
+      'slowest call (ms)': atMost(2_000),
+      'acknowledged writes that are lost': exactly(0),
+      'writes done twice': exactly(0),
+    },
+    async run(stage) {
+      const service = await stage.serve();
+      let commits = 0;
+      let cut = 0;
+      // A new voucher is one statement, and its own commit.
+      stage.proxy.cutsAfter = (data) => {
+        if (!data.includes('COMMIT') && !data.includes('INSERT INTO "vouchers"')) return false;
+        commits++;
+        if (commits % 5 > 0) return false;
+        cut++;
+        return true;
+      };
+      const client = stage.load({
+        service,
+        rate: 50,
+        request: (number) => (number % 2 ? redeem(voucher(number).code) : create(`CUT-${number}`)),
+      });
+      await sleep(stage.seconds(30, 4));
+      const journal = await client.stop();
+      stage.proxy.cutsAfter = () => false;
+      return {
+        'commits without an answer': cut,
+        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'slowest call (ms)': journal.percentile(100),
+        ...(await stage.check(service, client)),
+        outcomes: journal.summary,
+      };
+    },
+  },
+];
+
+async function untilAnswered(stage, service, request) {
+  let answer;
+  await timeUntil(async () => {
+    answer = await stage.send(service, request);
+    return answer.status === 201;
+  });
+  return answer;
+}

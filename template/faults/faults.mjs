@@ -1,0 +1,136 @@
+// `npm run faults`: drills of the built service with real faults. See USAGE.
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { format as prettify, resolveConfig } from 'prettier';
+import { clients } from './drills/clients.mjs';
+import { databaseAway } from './drills/database-away.mjs';
+import { databaseBusy } from './drills/database-busy.mjs';
+import { load } from './drills/load.mjs';
+import { migrations } from './drills/migrations.mjs';
+import { crashing, stopping } from './drills/stopping.mjs';
+import { writes } from './drills/writes.mjs';
+import { Postgres } from './postgres.mjs';
+import { format, judge, markdown, textTable } from './report.mjs';
+import { Stage } from './stage.mjs';
+import { ourService, stockNest } from './subjects.mjs';
+
+const REPORT = 'template/faults/report.md';
+
+const DRILLS = [
+  ...[...stopping, ...crashing, ...databaseAway, ...databaseBusy],
+  ...[...writes, ...clients, ...migrations, ...load],
+];
+
+const USAGE = `Usage: npm run faults [-- OPTION…]
+  --long         faults last as long as they do in earnest; drills the stock Nest application, too, and writes ${REPORT}
+  --only=R3,R4   these drills alone, and no report
+  --peer         drills the stock Nest application, too
+  --soak         R15 takes an hour
+  --list         names the drills`;
+
+const options = parse();
+const chosen = options.only ? choose(options.only.toUpperCase().split(',')) : DRILLS;
+if (options.list) {
+  for (const { name, title } of DRILLS) console.log(`${name.padEnd(14)} ${title}`);
+  process.exit();
+}
+
+const ours = ourService();
+const subjects = options.peer || options.long ? [ours, stockNest()] : [ours];
+const postgres = await Postgres.start('.data/faults');
+let stage;
+for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
+  process.once(signal, () => void abandon(128 + number));
+}
+
+try {
+  const results = [];
+  for (const drill of chosen) results.push(await run(drill));
+  console.log(`\n${textTable(results, subjects)}\n`);
+  const broken = results.flatMap(({ drill, columns }) => {
+    const { rows, why } = columns.get(ours.name);
+    return why || rows.some(({ holds }) => !holds) ? [drill.name] : [];
+  });
+  if (options.long && !options.only) await writeReport(results);
+  console.log(broken.length > 0 ? `Broken: ${broken.join(', ')}` : `All ${results.length} drills keep their limits.`);
+  if (broken.length > 0) process.exitCode = 1;
+} finally {
+  await postgres.stop();
+}
+
+/** Leaves nothing running behind. */
+async function abandon(code) {
+  await stage?.close();
+  await postgres.stop();
+  process.exit(code);
+}
+
+async function run(drill) {
+  const columns = new Map();
+  for (const subject of subjects) columns.set(subject.name, await runOn(subject, drill));
+  return { drill, columns };
+}
+
+/** @returns the figures held to their limits, and if there are none, why */
+async function runOn(subject, drill) {
+  if (subject !== ours && drill.notForPeer) return { rows: [], why: drill.notForPeer };
+  const beganAt = performance.now();
+  console.log(`${drill.name}  ${subject === ours ? drill.title : subject.name}`);
+  let figures = {};
+  let why;
+  try {
+    stage = await Stage.open({ subject, postgres, name: drill.name, isLong: options.long, isSoak: options.soak });
+    figures = await drill.run(stage);
+  } catch (error) {
+    why = `The drill came to no end: ${error.message}`;
+    console.log(`  BROKEN  ${error.stack}`);
+  } finally {
+    await stage?.close();
+  }
+  const rows = judge(drill, figures, options.long);
+  for (const { name, limit, value, holds } of rows) {
+    const verdict = holds ? 'ok' : subject !== ours && value === undefined ? '' : 'BROKEN';
+    console.log(`  ${verdict.padEnd(6)}  ${name.padEnd(54)} ${format(value).padStart(9)}   ${limit}`);
+  }
+  for (const [name, value] of Object.entries(figures)) {
+    if (!(name in drill.limits)) console.log(`          ${name}: ${format(value)}`);
+  }
+  for (const message of stage?.errors.slice(0, 5) ?? []) console.log(`          logged: ${message}`);
+  console.log(`          ${((performance.now() - beganAt) / 1000).toFixed(0)} s`);
+  return { rows, why };
+}
+
+async function writeReport(results) {
+  const [{ server_version: version }] = await postgres.query('SHOW server_version');
+  const text = markdown(results, subjects, { postgres: version, isSoak: options.soak });
+  writeFileSync(REPORT, await prettify(text, { ...(await resolveConfig(REPORT)), parser: 'markdown' }));
+  console.log(`Wrote ${REPORT}`);
+}
+
+/** R9 means every drill whose name begins so. */
+function choose(names) {
+  const unknown = names.filter((name) => !DRILLS.some((drill) => isMeant(drill, name)));
+  if (unknown.length > 0) fail(`There is no drill ${unknown.join(', ')}; npm run faults -- --list names them`);
+  return DRILLS.filter((drill) => names.some((name) => isMeant(drill, name)));
+}
+
+function isMeant(drill, name) {
+  const own = drill.name.toUpperCase();
+  return own === name || own.startsWith(`${name}-`);
+}
+
+function parse() {
+  try {
+    const boolean = { type: 'boolean', default: false };
+    return parseArgs({
+      options: { long: boolean, only: { type: 'string' }, peer: boolean, soak: boolean, list: boolean },
+    }).values;
+  } catch {
+    return fail(USAGE);
+  }
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,52 @@
+// Preloaded into the service's process, where it does what a drill tells it.
+import dns from 'node:dns';
+
+const lookup = dns.lookup;
+const now = Date.now;
+const RealDate = Date;
+let resolves = true;
+
+// The name of the database in a drill of DNS; every other one is looked up as ever.
+dns.lookup = (name, options, callback) => {
+  if (name !== 'database.drill') return lookup(name, options, callback);
+  if (resolves) return lookup('127.0.0.1', options, callback);
+  return callback(
+    Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND', syscall: 'getaddrinfo' }),
+  );
+};
+
+const actions = {
+  memory() {
+    globalThis.gc();
+    return process.memoryUsage().heapUsed;
+  },
+  dns(works) {
+    resolves = works;
+  },
+  clock(shiftMs) {
+    Date.now = () => now() + shiftMs;
+    globalThis.Date = class extends RealDate {
+      constructor(...values) {
+        if (values.length > 0) super(...values);
+        else super(Date.now());
+      }
+    };
+    globalThis.Date.now = () => now() + shiftMs;
+  },
+  exception() {
+    setImmediate(() => {
+      throw new Error('a drill');
+    });
+  },
+  rejection() {
+    void Promise.reject(new Error('a drill'));
+  },
+  /** Until V8's limit ends the process. */
+  exhaust() {
+    const kept = [];
+    setInterval(() => kept.push(Array.from({ length: 250_000 }, () => ({}))), 20);
+  },
+};
+
+process.on('message', ({ what, value }) => process.send(actions[what](value) ?? 'done'));
+process.channel.unref();

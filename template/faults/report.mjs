@@ -1,0 +1,72 @@
+import { availableParallelism } from 'node:os';
+
+/** The figures of one subject in one drill, each held to its limit. A figure that is missing keeps no limit. */
+export function judge(drill, figures, isLong) {
+  return Object.entries(drill.limits)
+    .filter(([, { isLongOnly }]) => isLong || !isLongOnly)
+    .map(([name, limit]) => ({
+      name,
+      limit: limit.text,
+      value: figures[name],
+      holds: figures[name] !== undefined && limit.holds(figures[name]),
+    }));
+}
+
+export function format(value) {
+  if (value === undefined) return 'n/a';
+  if (typeof value !== 'number') return String(value);
+  if (!Number.isFinite(value)) return 'never';
+  return Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0)).toLocaleString('en');
+}
+
+/** For a terminal. `results` has a drill, and for each subject its rows, or why there are none. */
+export function textTable(results, subjects) {
+  const lines = [['drill', 'figure', 'limit', ...subjects.map(({ name }) => name)]];
+  for (const { drill, columns } of results) {
+    for (const [name, { text }] of Object.entries(drill.limits)) {
+      lines.push([drill.name, name, text, ...subjects.map((subject) => show(columns.get(subject.name), name))]);
+    }
+  }
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  return lines.map((line) => line.map((text, column) => text.padEnd(widths[column])).join('  ')).join('\n');
+}
+
+/** What stands in a cell of either table. */
+function show({ rows }, name) {
+  const row = rows.find((each) => each.name === name);
+  if (row?.value === undefined) return 'n/a';
+  return `${row.holds ? '✓' : '✗'} ${format(row.value)}`;
+}
+
+/** template/faults/report.md: without a date, so that it changes only with what was measured. */
+export function markdown(results, subjects, { postgres, isSoak }) {
+  const notes = [];
+  const mark = (note) => {
+    if (!notes.includes(note)) notes.push(note);
+    return ` <sup>${notes.indexOf(note) + 1}</sup>`;
+  };
+  const sections = results.map(({ drill, columns }) => {
+    const lines = Object.entries(drill.limits).map(([name, { text }]) => {
+      const cells = subjects.map((subject) => {
+        const { rows, why } = columns.get(subject.name);
+        const note = why ?? (rows.some((row) => row.name === name && !row.holds) ? subject.notes[name] : undefined);
+        return show({ rows }, name) + (note ? mark(note) : '');
+      });
+      return `| ${name} | ${text} | ${cells.join(' | ')} |`;
+    });
+    return [
+      `### ${drill.name}: ${drill.title}`,
+      `| | limit | ${subjects.map(({ name }) => name).join(' | ')} |\n| --- | --- | ${subjects.map(() => '---').join(' | ')} |\n${lines.join('\n')}`,
+    ].join('\n\n');
+  });
+  return [
+    '# What faults do to the service',
+    `\`npm run faults -- --long\` wrote this page on ${availableParallelism()} processors, with Node ${process.versions.node} and PostgreSQL ${postgres}. ` +
+      'Each drill sends requests at a fixed rate while something breaks, and afterwards holds every acknowledged write against the database. ' +
+      'Beside this service stands a stock Nest application ([template/bench/peers/stock](../bench/peers/stock)): the same routes, the same SQL, what `nest new` and the manuals give.',
+    ...(isSoak ? [] : ['R15 ran for half a minute; `--soak` takes an hour.']),
+    ...sections,
+    ...(notes.length > 0 ? [notes.map((note, index) => `${index + 1}. ${note}`).join('\n')] : []),
+    '',
+  ].join('\n\n');
+}

@@ -1,0 +1,143 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { check, settle } from './checker.mjs';
+import { Client, Journal, send } from './client.mjs';
+import { Proxy } from './proxy.mjs';
+import { Service } from './service.mjs';
+import { mixed, seed } from './workload.mjs';
+
+/** Probes are sent so often. */
+const PROBE_MS = 100;
+
+/** What one drill works with: a database of its own behind a proxy, and services. All of it ends with the drill. */
+export class Stage {
+  #stack = new AsyncDisposableStack();
+  #services = [];
+  /** For requests that need no connection of their own. */
+  agent = new Agent({ keepAlive: true });
+
+  static async open({ subject, postgres, isLong, isSoak, name }) {
+    const stage = new Stage();
+    Object.assign(stage, { subject, postgres, isLong, isSoak });
+    stage.database = await postgres.create(`drill_${name.toLowerCase().replace('-', '_')}`);
+    stage.proxy = await Proxy.start(postgres.port);
+    stage.#stack.defer(() => stage.proxy.stop());
+    stage.#stack.defer(() => stage.agent.destroy());
+    return stage;
+  }
+
+  async close() {
+    await this.#stack.disposeAsync();
+  }
+
+  /** The first at the end of this file, the second in the short form. */
+  seconds(long, short) {
+    return (this.isLong ? long : short) * 1000;
+  }
+
+  /** For what has to be undone whatever happens. */
+  defer(undo) {
+    this.#stack.defer(undo);
+  }
+
+  /** The schema, what the workload reads, and whom the subject knows. */
+  async migrate() {
+    const { code, output } = await this.runProgram('dist/migrate.js').ended;
+    if (code !== 0) throw new Error(`the migrations fail: ${output}`);
+    await seed(this.database);
+    if (!this.subject.key) return;
+    const { id, hash, name, scopes } = this.subject.key;
+    await this.database.query('INSERT INTO api_keys (id, hash, name, scopes) VALUES ($1, $2, $3, $4)', [
+      id,
+      hash,
+      name,
+      scopes,
+    ]);
+  }
+
+  /** One of the other programs of dist/, through the proxy. */
+  runProgram(program) {
+    const child = spawn(process.execPath, [program], {
+      env: { PATH: process.env.PATH, NODE_ENV: 'production', DATABASE_URL: this.database.url(this.proxy.port) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#stack.defer(() => child.kill('SIGKILL'));
+    const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
+      ([[code, signal], ...output]) => ({ code, signal, output: output.join('') }),
+    );
+    return { child, ended };
+  }
+
+  /** The service on the drill's database, through the proxy. Resolves when it listens. */
+  async listen(options = {}) {
+    const service = await Service.start(this.subject, {
+      databaseUrl: this.database.url(this.proxy.port, options.databaseHost),
+      ...options,
+    });
+    this.#services.push(service);
+    this.#stack.defer(async () => {
+      service.signal('SIGKILL');
+      await service.ended;
+    });
+    return service;
+  }
+
+  /** What the services have logged as errors, each message once. */
+  get errors() {
+    const errors = this.#services.flatMap(({ lines }) => lines).filter(({ severity }) => severity === 'ERROR');
+    return [...new Set(errors.map(({ message }) => message))];
+  }
+
+  /** The same on a database that has all it needs; resolves when it is ready. */
+  async serve(options) {
+    await this.migrate();
+    return (await this.listen(options)).ready();
+  }
+
+  /** Sends at a fixed rate, until the drill ends or stops it. */
+  load({ service, rate = 100, request = mixed, to = () => service.url, ...rest }) {
+    const client = new Client({ rate, to, request: (number) => this.as(request(number)), ...rest });
+    this.#stack.defer(() => client.stop());
+    return client;
+  }
+
+  /** The request with what lets it in. */
+  as(request) {
+    return { ...request, headers: { ...request.headers, ...this.subject.headers } };
+  }
+
+  send(service, request) {
+    return send(service.url, this.as(request));
+  }
+
+  /** Asks for liveness, where there is such a probe, and readiness until the drill ends. @returns what they said */
+  probe(service) {
+    const probes = { ready: new Journal(), ...(this.subject.hasLiveness && { live: new Journal() }) };
+    const stop = new AbortController();
+    const ask = async (name) => {
+      while (!stop.signal.aborted) {
+        probes[name].add(await send(service.url, { path: `/health/${name}`, timeoutMs: 5_000 }));
+        await sleep(PROBE_MS);
+      }
+    };
+    const asking = Promise.all(Object.keys(probes).map(ask));
+    probes.stop = async () => {
+      stop.abort();
+      await asking;
+    };
+    this.#stack.defer(probes.stop);
+    return probes;
+  }
+
+  /** Ends the traffic, lets its clients try again, and holds what was acknowledged against the database. */
+  async check(service, ...clients) {
+    const journal = new Journal(
+      (await Promise.all(clients.map((client) => client.stop()))).flatMap(({ entries }) => entries),
+    );
+    await settle(this.subject, service.url, journal);
+    return check(this.database, journal);
+  }
+}
