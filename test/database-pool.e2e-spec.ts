@@ -34,6 +34,20 @@ describe('a server that has gone silent', () => {
   });
 });
 
+describe('connections that nobody used while the server was silent', () => {
+  it('are not trusted any more', async () => {
+    const throughProxy = async (url: string) => (proxy = await startTcpProxy(url)).url;
+    sut = await createTestApp({ throughProxy, env: { DATABASE_POOL_MAX: '4', DATABASE_STATEMENT_TIMEOUT_MS: '100' } });
+    const { id } = await createVoucher();
+    const readAtOnce = () => Promise.all(Array.from({ length: 8 }, () => sut.http.get(`/v1/vouchers/${id}`)));
+    await readAtOnce();
+    proxy?.fallSilent();
+    expect((await sut.http.get(`/v1/vouchers/${id}`)).status).toBe(503);
+    proxy?.answerAgain();
+    expect(statusesOf(await readAtOnce())).toEqual(Array(8).fill(200));
+  });
+});
+
 describe('a pool without an idle connection', () => {
   it('lets a request wait for no longer than DATABASE_POOL_TIMEOUT_MS', async () => {
     sut = await createTestApp({ env: { DATABASE_POOL_MAX: '1', DATABASE_POOL_TIMEOUT_MS: '50' } });

@@ -22,6 +22,8 @@ export function postgresDriver({
   namedStatements: boolean;
 }) {
   const names = new Map<string, string>();
+  /** When the server was last found silent. What was connected then and has not answered since may be dead, too. */
+  let silentAt = -Infinity;
 
   function nameOf(text: string): string | undefined {
     if (namedStatements && names.size < MOST_NAMES && !names.has(text)) names.set(text, `s${names.size}`);
@@ -29,18 +31,31 @@ export function postgresDriver({
   }
 
   class Client extends pg.Client {
+    private answeredAt = performance.now();
+
+    get isSuspect(): boolean {
+      return this.answeredAt < silentAt;
+    }
+
     // pg declares many forms; what one returns is passed on.
     override query(...[text, values, ...rest]: unknown[]): never {
       const name = typeof text === 'string' && Array.isArray(values) ? nameOf(text) : undefined;
       const form = name ? [{ name, text, values }, ...rest] : [text, values, ...rest];
       const result: unknown = super.query(...(form as [string]));
-      return (result instanceof Promise ? result.catch((error: unknown) => this.fail(error)) : result) as never;
+      return (result instanceof Promise ? this.watch(result) : result) as never;
     }
 
-    /** Ended, it is not given out again, and the server rolls back. */
-    private fail(error: unknown): never {
-      if (isSpoilt(error)) void this.end();
-      throw error;
+    private async watch<T>(result: Promise<T>): Promise<T> {
+      try {
+        return await result;
+      } catch (error) {
+        if (isTimeout(error)) silentAt = performance.now();
+        // Ended, it is not given out again, and the server rolls back.
+        if (isTimeout(error) || isStale(error)) void this.end();
+        throw error;
+      } finally {
+        this.answeredAt = performance.now();
+      }
     }
   }
 
@@ -51,27 +66,31 @@ export function postgresDriver({
 
     override connect(...form: [Connected?]): never {
       const [connected] = form;
-      // The first connection is opened by no request, and may take connectionTimeoutMillis.
-      if (!connected || this.idleCount > 0 || this.totalCount === 0) return super.connect(...(form as [])) as never;
+      if (!connected) return super.connect(...(form as [])) as never;
       let expired = false;
-      const timer = setTimeout(() => {
+      const expire = () => {
         expired = true;
         connected(new Error('timeout exceeded when trying to connect'), undefined, () => undefined);
-      }, poolTimeoutMs);
-      const inTime: Connected = (error, client, release) => {
-        clearTimeout(timer);
-        if (!expired) return connected(error, client, release);
-        if (client) release();
       };
-      return super.connect(inTime) as never;
+      // The first connection is opened by no request, and may take connectionTimeoutMillis.
+      const timer = this.idleCount > 0 || this.totalCount === 0 ? undefined : setTimeout(expire, poolTimeoutMs);
+      return super.connect((error, client, release) => {
+        clearTimeout(timer);
+        const isSuspect = client instanceof Client && client.isSuspect;
+        if (client && (expired || isSuspect)) release(isSuspect);
+        if (expired) return;
+        if (isSuspect) this.connect(connected);
+        else connected(error, client, release);
+      }) as never;
     }
   }
 
   return { Pool };
 }
 
-/** The server is silent, or has forgotten a named statement, or a migration has changed what one returns. */
-function isSpoilt(error: unknown): boolean {
-  if (error instanceof pg.DatabaseError) return error.code === '26000' || error.code === '0A000';
-  return error instanceof Error && error.message === 'Query read timeout';
-}
+/** The server has been silent for query_timeout. */
+const isTimeout = (error: unknown) => error instanceof Error && error.message === 'Query read timeout';
+
+/** The server has forgotten a named statement, or a migration has changed what one returns. */
+const isStale = (error: unknown) =>
+  error instanceof pg.DatabaseError && (error.code === '26000' || error.code === '0A000');

@@ -11,6 +11,7 @@ const COMPLAIN_EVERY_MS = 10_000;
  */
 export function shedLoad(mostAtOnce: number): RequestHandler {
   const logger = new Logger('Overload');
+  const { details } = new Problem(overloaded); // once, for an error costs more than the answer
   let atOnce = 0;
   let complainedAt = -Infinity;
   return (request, response, next) => {
@@ -24,8 +25,7 @@ export function shedLoad(mostAtOnce: number): RequestHandler {
       complainedAt = performance.now();
       logger.warn(`${atOnce} requests at once (MAX_CONCURRENT_REQUESTS): more are refused`);
     }
-    const { details } = new Problem(overloaded, { requestId: request.id as string });
     response.writeHead(details.status, { 'Content-Type': 'application/problem+json', 'Retry-After': '1' });
-    response.end(JSON.stringify(details));
+    response.end(JSON.stringify({ ...details, requestId: request.id }));
   };
 }

@@ -36,16 +36,18 @@ export async function send(
 /** Sends requests at a fixed rate, whatever becomes of them, and keeps a journal. */
 export class Client {
   journal = new Journal();
-  #agent = new Agent({ keepAlive: true });
+  #agent;
   #open = new Set();
   #stopping = false;
 
   /**
    * @param {(number: number) => object} request what to send
    * @param {() => string | undefined} to the address that it goes to at this moment
+   * @param {number} connections how many it opens at most
    */
-  constructor({ rate, request, to, fresh = false }) {
+  constructor({ rate, request, to, fresh = false, connections = Infinity }) {
     Object.assign(this, { request, to, fresh });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
     this.running = this.#run(1000 / rate);
   }
 

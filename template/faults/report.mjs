@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { cores } from '../bench/machine.mjs';
 
 /** The figures of one subject in one drill, each held to its limit. A figure that is missing keeps no limit. */
 export function judge(drill, figures, isLong) {
@@ -39,7 +39,7 @@ function show({ rows }, name) {
 }
 
 /** template/faults/report.md: without a date, so that it changes only with what was measured. */
-export function markdown(results, subjects, { postgres, isSoak }) {
+export function markdown(results, subjects, { postgres, command, isSoak }) {
   const notes = [];
   const mark = (note) => {
     if (!notes.includes(note)) notes.push(note);
@@ -61,7 +61,7 @@ export function markdown(results, subjects, { postgres, isSoak }) {
   });
   return [
     '# What faults do to the service',
-    `\`npm run faults -- --long\` wrote this page on ${availableParallelism()} processors, with Node ${process.versions.node} and PostgreSQL ${postgres}. ` +
+    `\`${command}\` wrote this page on ${cores} processors, with Node ${process.versions.node} and PostgreSQL ${postgres}. ` +
       'Each drill sends requests at a fixed rate while something breaks, and afterwards holds every acknowledged write against the database. ' +
       'Beside this service stands a stock Nest application ([template/bench/peers/stock](../bench/peers/stock)): the same routes, the same SQL, what `nest new` and the manuals give.',
     ...(isSoak ? [] : ['R15 ran for half a minute; `--soak` takes an hour.']),

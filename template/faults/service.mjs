@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { freePort } from '../../dev/postgres.mjs';
 import { timeUntil, until } from './until.mjs';
+import { pinnedNode } from '../bench/machine.mjs';
 
 const INSIDE = new URL('inside.mjs', import.meta.url).href;
 
@@ -18,7 +19,8 @@ export class Service {
     const port = await freePort();
     const service = new Service();
     service.url = `http://127.0.0.1:${port}`;
-    const child = spawn(process.execPath, [...nodeOptions, '--import', INSIDE, subject.program], {
+    const [command, ...prefix] = pinnedNode;
+    const child = spawn(command, [...prefix, ...nodeOptions, '--import', INSIDE, subject.program], {
       env: {
         PATH: process.env.PATH,
         NODE_ENV: 'production',
