@@ -29,7 +29,7 @@ const NAMES = Object.keys(SERVICES);
 /** Rounds, cold starts in each, and seconds. A process is warm when its code is compiled, which takes a while. */
 const FULL = {
   names: NAMES,
-  rounds: 5,
+  rounds: 3,
   starts: 4,
   warmUp: 4,
   seconds: 2,

@@ -23,7 +23,10 @@ export function copiedInLastStage(dockerfile) {
     .split(/^FROM /m)
     .at(-1);
   return [...stage.matchAll(/^COPY (?:--\S+ )*(.+) \S+$/gm)].flatMap(([, sources]) =>
-    sources.trim().split(/\s+/).map((source) => relative('/app', source)),
+    sources
+      .trim()
+      .split(/\s+/)
+      .map((source) => relative('/app', source)),
   );
 }
 

@@ -13,6 +13,9 @@ const DISTURBED = 0.03;
 /** Of the open loop: its connections are opened meanwhile, and what they take does not count. */
 const RAMP_UP_SECONDS = 1;
 
+/** A service that sheds load says so, and then the rate is more than it can bear as well. */
+const TURNED_AWAY = 503;
+
 /** More requests under way than this, and the rate is more than the service can bear. */
 const OVERLOADED = 2_000;
 
@@ -85,11 +88,12 @@ export async function openLoop({ url }, requests, rate, seconds) {
       underWay.add(answer);
     }
   }
-  const isOverloaded = underWay.size >= OVERLOADED;
+  const isFull = underWay.size >= OVERLOADED;
   await Promise.all(underWay);
   agent.destroy();
-  if (failures.length > 0) throw failures[0];
-  if (isOverloaded) return undefined;
+  const failure = failures.find(({ status }) => status !== TURNED_AWAY);
+  if (failure) throw failure;
+  if (isFull || failures.length > 0) return undefined;
   const measured = latencies.slice(RAMP_UP_SECONDS);
   return { p99: median(measured.map((second) => quantile(second, 0.99))), p999: quantile(measured.flat(), 0.999) };
 }
@@ -99,7 +103,12 @@ function send(url, { path, ...options }, agent) {
     httpRequest(url + path, { agent, ...options }, (response) => {
       response.resume().once('end', () => {
         if (response.statusCode < 300) resolve();
-        else reject(new Error(`${path} was answered with ${response.statusCode}.`));
+        else
+          reject(
+            Object.assign(new Error(`${path} was answered with ${response.statusCode}.`), {
+              status: response.statusCode,
+            }),
+          );
       });
     })
       .once('error', reject)
