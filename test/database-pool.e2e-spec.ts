@@ -94,6 +94,8 @@ describe('a pool without an idle connection', () => {
 describe('a lock that another session holds', () => {
   it('is waited for by half of DATABASE_STATEMENT_TIMEOUT_MS', async () => {
     await start({ DATABASE_STATEMENT_TIMEOUT_MS: '400' });
+    // Either limit would answer the same.
+    expect(await sut.app.get(DataSource).query('SHOW lock_timeout')).toEqual([{ lock_timeout: '200ms' }]);
     const row = await holdTheRow();
     const { status, body } = await count();
     expect([status, body.code]).toEqual([503, 'database_busy']);
