@@ -6,6 +6,8 @@ import { Logger } from 'nestjs-pino';
 import { Env } from './config/env.js';
 import { answerMalformedHttp } from './errors/malformed-http.js';
 import { ProblemFilter } from './errors/problem.filter.js';
+import { logRequests } from './logging/log-requests.middleware.js';
+import { ROOT_LOGGER } from './logging/logging.module.js';
 import { requestId } from './logging/request-id.js';
 import { serveDocs } from './openapi/openapi.js';
 import { shedLoad } from './routing/shed-load.middleware.js';
@@ -21,7 +23,7 @@ export const appOptions: NestApplicationOptions = {
 export function configureApp(app: NestExpressApplication): void {
   const env = app.get(Env);
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
-  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS));
+  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS), logRequests(app.get(ROOT_LOGGER), env));
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new RequestValidationPipe());

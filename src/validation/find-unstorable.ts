@@ -1,6 +1,8 @@
 import type { InvalidPartDto } from '../errors/problem.dto.js';
 import { escapePointer } from './json-pointer.js';
 
+type Fault = Pick<InvalidPartDto, 'pointer' | 'detail'>;
+
 /** Deeper than any DTO, and shallow enough for every recursive function that sees the value later. */
 const MAX_DEPTH = 20;
 
@@ -12,27 +14,27 @@ const MAX_FIELDS = 1_000;
  * (https://www.postgresql.org/docs/current/datatype-json.html), names that class-transformer would drop or that could
  * reach a prototype, and nesting or fields without end.
  */
-export function findUnstorable(input: unknown): Pick<InvalidPartDto, 'pointer' | 'detail'> | undefined {
-  const pending = [{ value: input, pointer: '#', depth: 0 }];
-  for (const { value, pointer, depth } of pending) {
-    if (typeof value === 'string') {
-      const detail = textFault(value);
-      if (detail) return { pointer, detail };
-    }
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth === MAX_DEPTH) return { pointer, detail: `must not be nested deeper than ${MAX_DEPTH} levels` };
-    const fields = Object.entries(value);
-    if (!Array.isArray(value) && fields.length > MAX_FIELDS)
-      return { pointer, detail: `must not have more than ${MAX_FIELDS} fields` };
-    for (const [key, child] of fields) {
-      const childPointer = `${pointer}/${escapePointer(key)}`;
-      const detail = textFault(key) ?? nameFault(key);
-      if (detail) return { pointer: childPointer, detail: `its name ${detail}` };
-      pending.push({ value: child, pointer: childPointer, depth: depth + 1 });
-    }
+export function findUnstorable(input: unknown): Fault | undefined {
+  const fault = faultIn(input, 0);
+  return fault && { ...fault, pointer: `#${fault.pointer}` };
+}
+
+/** Its pointer begins at the value, and grows on the way back: only a request that is refused has to pay for it. */
+function faultIn(value: unknown, depth: number): Fault | undefined {
+  if (typeof value === 'string') return here(textFault(value));
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth === MAX_DEPTH) return here(`must not be nested deeper than ${MAX_DEPTH} levels`);
+  const fields = Object.entries(value);
+  if (!Array.isArray(value) && fields.length > MAX_FIELDS) return here(`must not have more than ${MAX_FIELDS} fields`);
+  for (const [key, child] of fields) {
+    const ofName = textFault(key) ?? nameFault(key);
+    const fault = ofName ? here(`its name ${ofName}`) : faultIn(child, depth + 1);
+    if (fault) return { ...fault, pointer: `/${escapePointer(key)}${fault.pointer}` };
   }
   return undefined;
 }
+
+const here = (detail: string | undefined): Fault | undefined => (detail ? { pointer: '', detail } : undefined);
 
 function textFault(text: string): string | undefined {
   if (text.includes('\0')) return 'must not contain a NUL character';
