@@ -31,7 +31,7 @@ const FULL = {
   names: NAMES,
   rounds: 3,
   starts: 4,
-  warmUp: 4,
+  warmUp: 10,
   seconds: 2,
   latencyRounds: 3,
   latencySeconds: 6,

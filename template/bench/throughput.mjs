@@ -31,7 +31,7 @@ export async function measureThroughput(database, { names, rounds, warmUp, secon
       for (const cell of Object.keys(REQUESTS)) {
         const requests = requestsOf(cell, database.keys);
         // What the routes have in common is warm after the first.
-        await closedLoop(service, requests, cell === firstCell ? warmUp : warmUp / 4);
+        await closedLoop(service, requests, cell === firstCell ? warmUp : warmUp / 3);
         const { rate, cpu, others } = await quietClosedLoop(service, requests, seconds);
         record(cell, name, rate);
         record(`${cell} cpu`, name, cpu);
