@@ -8,9 +8,9 @@ import { answerMalformedHttp } from './errors/malformed-http.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { logRequests } from './logging/log-requests.middleware.js';
 import { ROOT_LOGGER } from './logging/logging.module.js';
-import { requestId } from './logging/request-id.js';
+import { setRequestId } from './logging/request-id.js';
 import { serveDocs } from './openapi/openapi.js';
-import { shedLoad } from './routing/shed-load.middleware.js';
+import { shedLoad } from './routing/shed-load.js';
 import { RequestValidationPipe } from './validation/request-validation.pipe.js';
 
 /** For NestFactory.create, with configureApp: main, the tests and the OpenAPI export make the same application. */
@@ -23,7 +23,7 @@ export const appOptions: NestApplicationOptions = {
 export function configureApp(app: NestExpressApplication): void {
   const env = app.get(Env);
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
-  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS), logRequests(app.get(ROOT_LOGGER), env));
+  app.use(logRequests(app.get(ROOT_LOGGER), env));
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new RequestValidationPipe());
@@ -65,6 +65,8 @@ export function configureApp(app: NestExpressApplication): void {
     serveDocs(app, signIn);
   }
   const server = app.getHttpServer();
+  shedLoad(server, env.MAX_CONCURRENT_REQUESTS);
+  server.prependListener('request', setRequestId);
   answerMalformedHttp(server);
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000; // to receive a request whole

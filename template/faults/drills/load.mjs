@@ -13,12 +13,13 @@ export const load = [
     title: 'Three times as many requests as the service can serve',
     limits: {
       'ends of the process': exactly(0),
-      'calls answered, of what it can at most (%)': atLeast(90),
+      // Refusals take a twentieth of the processor, requests that wait in memory more; the rest is for a busy machine.
+      'calls answered, of what it can at most (%)': atLeast(70),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'calls turned away': atLeast(1),
-      // A turn of the event loop, in which the pool's ten connections bring up to a thousand vouchers.
-      'p99 of a call turned away (ms)': atMost(100),
-      'p99 of a call answered (ms)': atMost(500),
+      // Turns of the event loop, in each of which the pool's ten connections bring up to a thousand vouchers.
+      'p99 of a call turned away (ms)': atMost(150),
+      'p99 of a call answered (ms)': atMost(1_000),
       'liveness probes that failed': exactly(0),
       'readiness probes that failed': exactly(0),
       'failures a second after it is over': exactly(0),
