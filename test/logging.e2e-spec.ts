@@ -170,6 +170,18 @@ describe('secrets', () => {
     },
   );
 
+  it('do not stand in a request or a response that is logged whole', async () => {
+    const text = await logged((logger) => {
+      logger.info({ req: { headers: { cookie: 'hidden' } }, res: { headers: { 'set-cookie': 'hidden' } } }, 'both');
+    });
+    expect(text).not.toContain('hidden');
+  });
+
+  // One that reads the text again at each beginning takes a minute.
+  it.each(['eyJ', '://:', '://a', 'eyJa.', 'bearer '])('are looked for once in a long line of %s', async (part) => {
+    expect(await logged((logger) => logger.info(part.repeat(100_000)))).toContain('INFO');
+  });
+
   async function logged(write: (logger: Awaited<ReturnType<typeof createLogger>>) => void): Promise<string> {
     let text = '';
     const env = {

@@ -35,6 +35,8 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
         level: (label) => ({ severity: SEVERITIES[label] }),
         log: ({ err, ...fields }) => (err instanceof Error ? { ...fields, ...describeError(err, env) } : fields),
       },
+      // Whole, they would bring what a client and a handler have put into headers and the URL.
+      serializers: { req: () => undefined, res: () => undefined },
       redact: { paths: REDACTED, censor: '[redacted]' },
       hooks: {
         streamWrite: concealing(env.DATABASE_URL),
@@ -50,10 +52,11 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
   );
 }
 
-// API keys, JSON Web Tokens, what follows Bearer, and the password in a URL. What stands before is matched, too, and put
-// back: to look behind at every character would take nine times as long.
+// API keys, JSON Web Tokens, what follows Bearer, and the password in a URL. A client writes much of a line, so none of
+// these may read the same text again and again: of the many beginnings in eyJeyJeyJ only the last counts, and no password
+// has a slash.
 const CREDENTIALS =
-  /sk(?:_|%5f)[0-9a-f]{16}(?:_|%5f)\w+|eyJ[\w-]+\.[\w-]+\.[\w-]*|(bearer(?: |%20))[\w.~+/=-]{10,}|(:\/\/[^:@/\s"]*:)[^@\s"]+(?=@)/gi;
+  /sk(?:_|%5f)[0-9a-f]{16}(?:_|%5f)\w+|eyJ(?![\w-]*?eyJ)[\w-]+\.[\w-]+\.[\w-]*|(bearer(?: |%20))[\w.~+/=-]{10,}|(:\/\/[^:@/\s"]*:)[^@/\s"]+(?=@)/gi;
 
 /** A credential can stand in any error text, so it is looked for in the finished line; the database's password also alone. */
 function concealing(databaseUrl = ''): (line: string) => string {
