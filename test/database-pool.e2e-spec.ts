@@ -40,7 +40,7 @@ async function start(env: NodeJS.ProcessEnv, throughProxy?: (url: string) => Pro
 }
 
 const startBehindProxy = () =>
-  start({ DATABASE_POOL_MAX: '4', DATABASE_STATEMENT_TIMEOUT_MS: '100' }, async (url) => {
+  start({ DATABASE_POOL_MAX: '4', DATABASE_STATEMENT_TIMEOUT_MS: '300' }, async (url) => {
     proxy = await startTcpProxy(url);
     return proxy.url;
   });

@@ -27,7 +27,7 @@ class SeveredController {
 
 beforeAll(async () => {
   sut = await createTestApp({
-    env: { DATABASE_STATEMENT_TIMEOUT_MS: '300' },
+    env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' },
     controllers: [SeveredController],
   });
 });

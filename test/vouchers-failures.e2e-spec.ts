@@ -7,7 +7,7 @@ import { aVoucher, createVoucher } from './support/vouchers.js';
 
 let sut: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '300' } });
+  sut = await createTestApp({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
 });
 afterAll(() => sut.close());
 
