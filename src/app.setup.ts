@@ -8,22 +8,22 @@ import { answerMalformedHttp } from './errors/malformed-http.js';
 import { ProblemFilter } from './errors/problem.filter.js';
 import { logRequests } from './logging/log-requests.middleware.js';
 import { ROOT_LOGGER } from './logging/logging.module.js';
-import { setRequestId } from './logging/request-id.js';
+import { requestId } from './logging/request-id.js';
 import { serveDocs } from './openapi/openapi.js';
-import { shedLoad } from './routing/shed-load.js';
+import { shedLoad } from './routing/shed-load.middleware.js';
 import { RequestValidationPipe } from './validation/request-validation.pipe.js';
 
 /** For NestFactory.create, with configureApp: main, the tests and the OpenAPI export make the same application. */
 export const appOptions: NestApplicationOptions = {
   bufferLogs: true,
   abortOnError: false, // main reports the failure in the log's own shape
-  bodyParser: false, // AppModule reads bodies after the logger, so that a bad one has a request id
+  bodyParser: false, // AppModule reads bodies, after what can refuse them unread
 };
 
 export function configureApp(app: NestExpressApplication): void {
   const env = app.get(Env);
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
-  app.use(logRequests(app.get(ROOT_LOGGER), env));
+  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS), logRequests(app.get(ROOT_LOGGER), env));
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new RequestValidationPipe());
@@ -65,8 +65,6 @@ export function configureApp(app: NestExpressApplication): void {
     serveDocs(app, signIn);
   }
   const server = app.getHttpServer();
-  shedLoad(server, env.MAX_CONCURRENT_REQUESTS);
-  server.prependListener('request', setRequestId);
   answerMalformedHttp(server);
   server.headersTimeout = 15_000;
   server.requestTimeout = 30_000; // to receive a request whole

@@ -22,8 +22,6 @@ class RootLoggerModule {}
       useFactory: (logger: Logger) => ({
         pinoHttp: { logger },
         useExisting: true, // the log that a request has from logRequests
-        // nestjs-pino's default is a pattern, and matching one fails on a malformed URL before anything is logged.
-        forRoutes: ['/'],
       }),
     }),
   ],

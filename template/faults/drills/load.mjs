@@ -13,7 +13,7 @@ export const load = [
     title: 'Three times as many requests as the service can serve',
     limits: {
       'ends of the process': exactly(0),
-      // Refusals take a twentieth of the processor, requests that wait in memory more; the rest is for a busy machine.
+      // Refusals take a twentieth of the processor; the rest is for a busy machine.
       'calls answered, of what it can at most (%)': atLeast(70),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'calls turned away': atLeast(1),
