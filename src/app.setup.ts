@@ -71,4 +71,6 @@ export function configureApp(app: NestExpressApplication): void {
   // Longer than Google's load balancer keeps a connection, which would send a request into one that closes just then.
   // https://cloud.google.com/load-balancing/docs/https#timeout-keepalive-backends
   server.keepAliveTimeout = 620_000;
+  // Without a byte in either direction: by then every handler has answered, and the client does not read.
+  server.timeout = 2 * env.HANDLER_TIMEOUT_MS;
 }

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { Controller, Get } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { RequireScopes } from '../src/auth/auth.decorators.js';
+import { Public, RequireScopes } from '../src/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from './support/test-app.js';
+import { until } from './support/until.js';
 
 const ORIGIN = 'https://app.example.com';
 
@@ -90,6 +92,28 @@ it.each(['TRACE', 'OPTIONS', 'PUT', 'QUERY', 'PROPFIND'])('%s is refused', async
     expect(statusCode).toBe(405);
     expect(headers.allow).toContain('GET');
   }
+});
+
+it('a client that does not read its answer loses the connection, and no longer counts as a request', async () => {
+  @Controller('large')
+  @Public()
+  class LargeController {
+    @Get()
+    read(): string {
+      return 'x'.repeat(32 * 1024 ** 2); // more than the buffers of both sides
+    }
+  }
+  const env = { HANDLER_TIMEOUT_MS: '200', MAX_CONCURRENT_REQUESTS: '1' };
+  const large = await createTestApp({ env, controllers: [LargeController] });
+  const { port, hostname } = new URL(large.url);
+  const socket = connect(Number(port), hostname).on('error', () => undefined);
+  socket.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
+  await once(socket, 'readable');
+  await large.anonymous.get('/').expect(503);
+  await until(async () => (await large.anonymous.get('/')).status === 200);
+  socket.resume();
+  await once(socket, 'close');
+  await large.close();
 });
 
 describe('a route that takes too long', () => {

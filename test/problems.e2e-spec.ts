@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Controller, Get } from '@nestjs/common';
@@ -86,6 +87,16 @@ describe('what the HTTP parser refuses', () => {
     expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(head).toContain('application/problem+json');
     expect(JSON.parse(body)).toMatchObject({ status, code, requestId: expect.any(String) });
+  });
+
+  it('ends the connection, also of a client that keeps its side of it open', async () => {
+    const socket = connect({ port: Number(new URL(sut.url).port), host: '127.0.0.1', allowHalfOpen: true });
+    socket.resume().write('NOSUCH / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'end');
+    const writing = setInterval(() => socket.write('x'), 10);
+    const [{ code }] = await once(socket, 'error');
+    clearInterval(writing);
+    expect(code).toMatch(/^(EPIPE|ECONNRESET)$/);
   });
 });
 

@@ -17,6 +17,7 @@ export function answerMalformedHttp(server: Server): void {
       `HTTP/1.1 ${details.status} ${details.code}\r\nContent-Type: application/problem+json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );
+    socket.destroySoon(); // or a client that keeps its side open would keep the connection, outside of every timeout
   });
 }
 

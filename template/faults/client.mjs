@@ -64,7 +64,7 @@ export class Client {
     // Every other one on a connection of its own, where that is asked for.
     const agent = this.fresh && number % 2 ? false : this.#agent;
     const to = this.to();
-    const pending = send(to, { ...this.request(number), agent }).then((entry) => this.journal.add({ ...entry, to }));
+    const pending = send(to, { agent, ...this.request(number) }).then((entry) => this.journal.add({ ...entry, to }));
     this.#open.add(pending);
     void pending.finally(() => this.#open.delete(pending));
   }
@@ -134,8 +134,19 @@ export class Journal {
   }
 
   percentile(percent) {
-    const sorted = this.entries.map(({ ms }) => ms).toSorted((a, b) => a - b);
-    return sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))];
+    return quantile(
+      this.entries.map(({ ms }) => ms),
+      percent / 100,
+    );
+  }
+
+  /** The median of the seconds' percentiles, which a moment that the machine was busy otherwise does not decide. */
+  typicalPercentile(percent) {
+    const seconds = Map.groupBy(this.entries, ({ at }) => Math.floor(at / 1000)).values();
+    return quantile(
+      [...seconds].map((entries) => new Journal(entries).percentile(percent)),
+      0.5,
+    );
   }
 
   /** "200 x 990, 503 x 9, ECONNRESET x 1" */
@@ -145,4 +156,9 @@ export class Journal {
       .map(([outcome, { length }]) => `${outcome} x ${length}`)
       .join(', ');
   }
+}
+
+function quantile(values, part) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
 }

@@ -52,10 +52,15 @@ try {
   console.log(`\n${textTable(results, subjects)}\n`);
   const broken = results.flatMap(({ drill, columns }) => {
     const { rows, why } = columns.get(ours.name);
-    return why || rows.some(({ holds }) => !holds) ? [drill.name] : [];
+    const figures = rows
+      .filter(({ holds }) => !holds)
+      .map((row) => `${row.name} ${format(row.value)}, not ${row.limit}`);
+    return [...(why ? [why] : []), ...figures].map((fault) => `${drill.name}: ${fault}`);
   });
   if (subjects.length > 1 && !options.only) await writeReport(results);
-  console.log(broken.length > 0 ? `Broken: ${broken.join(', ')}` : `All ${results.length} drills keep their limits.`);
+  console.log(
+    broken.length > 0 ? `Broken:\n  ${broken.join('\n  ')}` : `All ${results.length} drills keep their limits.`,
+  );
   if (broken.length > 0) process.exitCode = 1;
 } finally {
   await postgres.stop();

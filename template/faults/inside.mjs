@@ -1,9 +1,11 @@
 // Preloaded into the service's process, where it does what a drill tells it.
 import dns from 'node:dns';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 const lookup = dns.lookup;
 const now = Date.now;
 const RealDate = Date;
+const loopDelay = monitorEventLoopDelay({ resolution: 1 });
 let resolves = true;
 
 // The name of the database in a drill of DNS; every other one is looked up as ever.
@@ -19,6 +21,13 @@ const actions = {
   memory() {
     globalThis.gc();
     return process.memoryUsage().heapUsed;
+  },
+  /** The longest turn of the event loop since it was asked before, in milliseconds. */
+  loop() {
+    loopDelay.enable();
+    const longest = loopDelay.max / 1e6;
+    loopDelay.reset();
+    return longest;
   },
   dns(works) {
     resolves = works;
