@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { pipeline } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -116,6 +117,20 @@ it('of two migrations at once one works, the other waits, and both end with 0', 
   expect(await Promise.all(both.map(({ ended }) => ended))).toEqual([0, 0]);
   const messages = both.map(({ lines }) => String(lines.at(-1)?.message)).toSorted();
   expect(messages).toEqual([expect.stringContaining('Applied'), 'No migration is pending']);
+});
+
+it('a log that cannot be written, as on a full disk, costs no request', async () => {
+  const port = String(await freePort());
+  const file = openSync('package.json', 'r');
+  const env = { NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port, DATABASE_URL: database.url };
+  const child = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', file, 'inherit'] });
+  await until(async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+    return response?.ok ?? false;
+  });
+  child.kill('SIGTERM');
+  expect(await once(child, 'close')).toEqual([0, null]);
+  closeSync(file);
 });
 
 it.each(['production', 'development'])(

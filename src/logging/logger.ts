@@ -48,8 +48,14 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
         },
       },
     },
-    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyStream() : pino.destination({ fd: 1, sync: true })),
+    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyStream() : standardOutput()),
   );
+}
+
+/** Written at once: Cloud Run takes the CPU away between requests, and a buffer would wait. A full disk costs lines alone. */
+function standardOutput(): DestinationStream {
+  const maxLength = 1024 ** 2; // characters that are kept until they can be written
+  return pino.destination({ fd: 1, sync: true, maxLength }).on('error', () => undefined);
 }
 
 // API keys, JSON Web Tokens, what follows Bearer, and the password in a URL. A client writes much of a line, so none of
