@@ -50,7 +50,8 @@ const QUICK = {
 const PARTS = {
   boot: async (database, { names }) => {
     const layer = measureLayer();
-    return { ...(await measureBoot(names, database)), ...(layer && { layer: { ours: [layer] } }) };
+    const sizes = layer && { layer: { ours: [layer.unpacked] }, layerPacked: { ours: [layer.packed] } };
+    return { ...(await measureBoot(names, database)), ...sizes };
   },
   cold: (database, pace) => measureCold(database, pace),
   throughput: (database, pace) => measureThroughput(database, pace),

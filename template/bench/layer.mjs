@@ -1,10 +1,12 @@
 // The bytes that the image adds to Node's own, without building it.
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /**
- * In megabytes: what docker/Dockerfile copies into its last stage, measured in this clone after a build; undefined when
- * something of it exists in the image alone. The compiled code, which the image makes anew, has the same size.
+ * What docker/Dockerfile copies into its last stage, measured in this clone after a build; the compiled code, which the
+ * image makes anew, has the same size.
+ * @returns megabytes, unpacked and as a registry keeps them; undefined when something of it exists in the image alone
  */
 export function measureLayer() {
   const paths = copiedInLastStage(readFileSync('docker/Dockerfile', 'utf8'));
@@ -13,7 +15,8 @@ export function measureLayer() {
     console.log(`The layer is not measured: docker/Dockerfile copies ${missing.join(' and ')}, which is not here.`);
     return undefined;
   }
-  return paths.reduce((sum, path) => sum + bytesOf(path), 0) / 1e6;
+  const archive = execFileSync('tar', ['-c', '-z', ...paths], { maxBuffer: 1e9 });
+  return { unpacked: paths.reduce((sum, path) => sum + bytesOf(path), 0) / 1e6, packed: archive.length / 1e6 };
 }
 
 /** Paths in the clone, which every stage has in /app. */

@@ -74,6 +74,7 @@ export async function openLoop({ url }, requests, rate, seconds) {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const latencies = Array.from({ length: RAMP_UP_SECONDS + seconds }, () => []);
   const failures = [];
+  let turnedAway = 0;
   const underWay = new Set();
   const total = Math.floor(rate * latencies.length);
   const startedAt = performance.now();
@@ -81,9 +82,13 @@ export async function openLoop({ url }, requests, rate, seconds) {
   for (let sent = 0; sent < total && underWay.size < OVERLOADED; await sleep(1)) {
     for (; sent < total && dueAt(sent) <= performance.now(); sent++) {
       const due = dueAt(sent);
+      const second = Math.floor((due - startedAt) / 1000);
       const answer = send(url, requests[sent % requests.length], agent)
-        .then(() => latencies[Math.floor((due - startedAt) / 1000)].push(performance.now() - due))
-        .catch((error) => failures.push(error))
+        .then(() => latencies[second].push(performance.now() - due))
+        .catch((error) => {
+          if (error.status !== TURNED_AWAY) failures.push(error);
+          else if (second >= RAMP_UP_SECONDS) turnedAway++;
+        })
         .finally(() => underWay.delete(answer));
       underWay.add(answer);
     }
@@ -91,9 +96,8 @@ export async function openLoop({ url }, requests, rate, seconds) {
   const isFull = underWay.size >= OVERLOADED;
   await Promise.all(underWay);
   agent.destroy();
-  const failure = failures.find(({ status }) => status !== TURNED_AWAY);
-  if (failure) throw failure;
-  if (isFull || failures.length > 0) return undefined;
+  if (failures.length > 0) throw failures[0];
+  if (isFull || turnedAway > 0) return undefined;
   const measured = latencies.slice(RAMP_UP_SECONDS);
   return { p99: median(measured.map((second) => quantile(second, 0.99))), p999: quantile(measured.flat(), 0.999) };
 }

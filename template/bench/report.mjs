@@ -18,6 +18,7 @@ export const TITLES = {
   bootTrips: ['round trips to the database at boot', ''],
   requestTrips: ['round trips of a GET by id', ''],
   layer: ['application layer of the image', 'MB'],
+  layerPacked: ['the same, as it is pushed and pulled', 'MB'],
   memoryIdle: ['memory (RSS), idle', 'MB'],
   memoryLoaded: ['memory (RSS), after load', 'MB'],
   get: ['GET by id', '/s'],

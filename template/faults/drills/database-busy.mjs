@@ -125,11 +125,12 @@ export const databaseBusy = [
   {
     name: 'R8',
     title:
-      'Two seconds of latency, a lock held, clients that hang up, a transaction left open; statements may take 1 s',
+      'Two seconds of latency, a lock held, clients that hang up, slow statements, a transaction left open; 1 s is allowed',
     limits: {
       'ends of the process': exactly(0),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'sessions that waited for the lock': atLeast(1),
+      'slow statements that were ended': atLeast(1),
       'oldest statement on the server (ms)': atMost(1_500),
       'statements left 1.5 s after their clients hung up': exactly(0),
       'oldest open transaction on the server (ms)': atMost(2_500),
@@ -167,6 +168,12 @@ export const databaseBusy = [
       const left = (await stage.database.sessions(`wait_event_type = 'Lock'`)).length;
       await unlock();
 
+      await stage.database.onUpdate('SEED-%', 'PERFORM pg_sleep(3)');
+      const sleepers = stage.load({ service, rate: 5, request: (number) => redeem(voucher(number).code) });
+      await sleep(stage.seconds(10, 3));
+      const ended = await sleepers.stop();
+      await stage.database.offUpdate();
+
       stage.proxy.latencyMs = 100;
       const cut = stage.send(service, redeem());
       await until(async () => (await stage.database.sessions(`state = 'idle in transaction'`)).length > 0);
@@ -181,13 +188,15 @@ export const databaseBusy = [
       );
       return {
         'ends of the process': service.exit ? 1 : 0,
-        'failures that are no 503 problem with Retry-After': slow.botched.count + refused.botched.count,
+        'failures that are no 503 problem with Retry-After':
+          slow.botched.count + refused.botched.count + ended.botched.count,
         'sessions that waited for the lock': waited,
+        'slow statements that were ended': ended.turnedAway.count,
         'oldest statement on the server (ms)': oldest.active,
         'statements left 1.5 s after their clients hung up': left,
         'oldest open transaction on the server (ms)': oldest['idle in transaction'],
         'reads that fail afterwards': after.failed.count,
-        outcomes: `latency: ${slow.summary}; lock: ${refused.summary}; afterwards: ${after.summary}`,
+        outcomes: `latency: ${slow.summary}; lock: ${refused.summary}; slow: ${ended.summary}; afterwards: ${after.summary}`,
       };
     },
   },
