@@ -37,7 +37,7 @@ describe('toProblem', () => {
     expect(toProblem(queryFailure({ code })).details).toMatchObject({ status, code: problem });
   });
 
-  it.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN'])(
+  it.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EMFILE', 'EADDRNOTAVAIL'])(
     'takes %s for a database that cannot be reached',
     (code) => {
       const { details, headers } = toProblem(Object.assign(new Error('connect'), { code }));

@@ -72,6 +72,7 @@ function constraintProblem(error: unknown, constraint: string | undefined): Prob
 /** Connection failures (Node's error codes, pg's messages), and the states in which PostgreSQL takes no requests. */
 function isUnreachable(error: unknown, code: string | undefined): boolean {
   if (/^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/.test(code ?? '')) return true;
+  if (/^(EMFILE|ENFILE|EADDRNOTAVAIL)$/.test(code ?? '')) return true; // this process or machine has no socket left
   // 08: connection exception; 53: insufficient resources; 57P0x: shutting down or starting up; 25006: a read-only replica
   if (/^(08|53|57P0[1-5]|25006)/.test(code ?? '')) return true;
   if (error instanceof EntityMetadataNotFoundError) return true; // TypeORM before its first connection
