@@ -8,9 +8,9 @@ import { startService } from './services.mjs';
 /** In memory, until the garbage of the start is gone. */
 const SETTLE_MS = 1_000;
 
-/** Ours with the rate limit, as in production, and with everything off that a variable switches off. */
+/** Ours with the limits, as in production, and with everything off that a variable switches off. */
 const SETTINGS = {
-  ours: { RATE_LIMIT_PER_MINUTE: '10000' },
+  ours: { RATE_LIMIT_PER_MINUTE: '10000', MAX_CONCURRENT_REQUESTS: '100' },
   off: { LOG_LEVEL: 'silent' },
 };
 
