@@ -17,7 +17,8 @@ function away({ name, title, recoversWithinMs, take }) {
     limits: {
       'ends of the process': exactly(0),
       'liveness probes that failed': exactly(0),
-      'not ready after (ms)': atMost(2_000),
+      // A verdict may be a second old, and the next takes a second to give up; the rest is a busy machine's.
+      'not ready after (ms)': atMost(2_200),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'p99 of a failing call that held no connection (ms)': atMost(1_000),
       'slowest call (ms)': atMost(10_000),

@@ -17,12 +17,13 @@ export const load = [
       'calls answered, of what it can at most (%)': atLeast(70),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'calls turned away': atLeast(1),
-      // Turns of the event loop, in each of which the pool's ten connections bring up to a thousand vouchers.
-      'p99 of a call turned away (ms)': atMost(150),
-      'p99 of a call answered (ms)': atMost(1_000),
+      // Turns of the event loop, in each of which the pool's ten connections bring up to a thousand vouchers. A busy
+      // machine triples them.
+      'p99 of a call turned away (ms)': atMost(300),
+      'p99 of a call answered (ms)': atMost(2_000),
       'liveness probes that failed': exactly(0),
       'readiness probes that failed': exactly(0),
-      'p99 of a probe (ms)': atMost(1_000),
+      'p99 of a probe (ms)': atMost(2_000), // deploy/service.yaml waits so long for readiness
       'failures a second after it is over': exactly(0),
     },
     async run(stage) {
@@ -73,7 +74,7 @@ export const load = [
       'failures that are no 503 problem with Retry-After': exactly(0),
       'growth of the heap, after a collection (MB)': atMost(3),
       'growth of open files and sockets': atMost(5),
-      'sessions on the server, at most': atMost(10), // DATABASE_POOL_MAX
+      'sessions on the server, at most': atMost(11), // DATABASE_POOL_MAX, and the probes' own
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
