@@ -17,8 +17,8 @@ export const load = [
       'calls answered, of what it can at most (%)': atLeast(70),
       'failures that are no 503 problem with Retry-After': exactly(0),
       'calls turned away': atLeast(1),
-      // Turns of the event loop, in each of which the pool's ten connections bring up to a thousand vouchers. A busy
-      // machine triples them.
+      // Turns of the event loop, in each of which the pool's ten connections bring up to a thousand vouchers; the
+      // rest is for a busy machine.
       'p99 of a call turned away (ms)': atMost(300),
       'p99 of a call answered (ms)': atMost(2_000),
       'liveness probes that failed': exactly(0),
