@@ -25,6 +25,8 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+const answers = async (url: string) => (await fetch(url).catch(() => undefined))?.ok ?? false;
+
 /** Lets the database be found at another port. */
 function openDoor(port: number, to: URL): Server {
   const door = createServer((socket) => {
@@ -124,10 +126,7 @@ it('a log that cannot be written, as on a full disk, costs no request', async ()
   const file = openSync('package.json', 'r');
   const env = { NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port, DATABASE_URL: database.url };
   const child = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', file, 'inherit'] });
-  await until(async () => {
-    const response = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
-    return response?.ok ?? false;
-  });
+  await until(() => answers(`http://127.0.0.1:${port}/`));
   child.kill('SIGTERM');
   expect(await once(child, 'close')).toEqual([0, null]);
   closeSync(file);
@@ -141,10 +140,7 @@ it.each(['production', 'development'])(
     const env = { NODE_ENV, PORT: port, HOST: '127.0.0.1', DATABASE_URL: given.url, PATH: process.env.PATH };
     const child = spawn(process.execPath, ['dev/start.mjs'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
     const output = text(child.stdout);
-    await until(async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
-      return response?.ok ?? false;
-    });
+    await until(() => answers(`http://127.0.0.1:${port}/health/ready`));
     child.kill('SIGINT');
     expect(await output).not.toMatch(/sk_|curl/);
     expect(await given.query('SELECT FROM api_keys')).toEqual([]);

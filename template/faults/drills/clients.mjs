@@ -65,7 +65,7 @@ export const clients = [
   {
     name: 'R13',
     title:
-      '500 connections that send a byte now and then or end never, and 50 bad requests a second, beside 100 good ones',
+      '500 connections that send a byte now and then or stay after a refusal, and 50 bad requests a second, beside 100 good ones',
     limits: {
       'ends of the process': exactly(0),
       'wrong answers to bad requests': exactly(0),
