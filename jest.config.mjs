@@ -1,6 +1,12 @@
 /** @type {import('jest').Config} */
 export default {
-  roots: ['<rootDir>/src', '<rootDir>/test'],
+  roots: [
+    // template
+    '<rootDir>/template',
+    // /template
+    '<rootDir>/src',
+    '<rootDir>/test',
+  ],
   testRegex: String.raw`[./-](e2e-)?spec\.ts$`,
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

@@ -100,7 +100,7 @@ find_repository_ids() {
   [[ -z $set_vars ]] || attempt gh variable list --repo "$repo" || fail "--set-vars needs gh, signed in as an administrator of $repo. $(reason)"
 }
 
-# The sum that test/deploy.spec.ts holds deploy/service.yaml to: each instance's pool and its health check's connection,
+# The sum that test/repository/deploy.spec.ts holds deploy/service.yaml to: each instance's pool and its health check's connection,
 # twice during a rollout, the migrations' 2, and 5 for people.
 check_cloud_sql() {
   local manifest version tier flags allowed=100 instances pool_size needed

@@ -1,20 +1,21 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
-import { AppController } from './app.controller.js';
-import { AuthGuard } from './auth/auth.guard.js';
-import { AuthModule } from './auth/auth.module.js';
-import { ConfigModule } from './config/config.module.js';
-import { DatabaseModule } from './database/database.module.js';
-import { RetryReadsInterceptor } from './database/retry-reads.interceptor.js';
-import { HealthModule } from './health/health.module.js';
-import { IdempotencyModule } from './idempotency/idempotency.module.js';
-import { LoggingModule } from './logging/logging.module.js';
-import { AddressRateLimitGuard, PrincipalRateLimitGuard } from './rate-limit/rate-limit.guards.js';
-import { RateLimitModule } from './rate-limit/rate-limit.module.js';
-import { HandlerTimeoutInterceptor } from './routing/handler-timeout.interceptor.js';
-import { jsonBody } from './routing/json-body.middleware.js';
-import { MethodNotAllowedMiddleware } from './routing/method-not-allowed.middleware.js';
-import { ShutdownModule } from './shutdown/shutdown.module.js';
+import { AppController } from './platform/http/service-info.controller.js';
+import { AuthGuard } from './platform/auth/auth.guard.js';
+import { AuthModule } from './platform/auth/auth.module.js';
+import { ConfigModule } from './platform/config/config.module.js';
+import { DatabaseModule } from './platform/database/database.module.js';
+import { RetryReadsInterceptor } from './platform/database/retry-reads.interceptor.js';
+import { HealthModule } from './platform/health/health.module.js';
+import { IdempotencyModule } from './platform/idempotency/idempotency.module.js';
+import { LoggingModule } from './platform/logging/logging.module.js';
+import { AddressRateLimitGuard, PrincipalRateLimitGuard } from './platform/limits/rate-limit.guards.js';
+import { RateLimitModule } from './platform/limits/rate-limit.module.js';
+import { HandlerTimeoutInterceptor } from './platform/limits/handler-timeout.interceptor.js';
+import { jsonBody } from './platform/http/json-body.middleware.js';
+import { MethodNotAllowedMiddleware } from './platform/http/method-not-allowed.middleware.js';
+import { ShutdownModule } from './platform/lifecycle/shutdown.module.js';
+import { migrations } from './migrations/index.js';
 import { VouchersModule } from './vouchers/vouchers.module.js';
 
 @Module({
@@ -22,7 +23,7 @@ import { VouchersModule } from './vouchers/vouchers.module.js';
     ConfigModule,
     LoggingModule,
     ShutdownModule,
-    DatabaseModule,
+    DatabaseModule.forRoot(migrations),
     HealthModule,
     AuthModule,
     RateLimitModule,

@@ -2,10 +2,10 @@ import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
-import { appOptions, configureApp } from './app.setup.js';
-import { loadEnv, loggingEnv } from './config/env.js';
-import { createLogger } from './logging/logger.js';
-import { reportCrashes } from './logging/report-crashes.js';
+import { appOptions, configureApp } from './platform/app.setup.js';
+import { loadEnv, loggingEnv } from './platform/config/env.js';
+import { createLogger } from './platform/logging/logger.js';
+import { reportCrashes } from './platform/lifecycle/report-crashes.js';
 
 async function bootstrap(): Promise<void> {
   reportCrashes(await createLogger(loggingEnv(process.env)));

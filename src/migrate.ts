@@ -1,8 +1,9 @@
 import { DataSource } from 'typeorm';
-import { loadEnv, loggingEnv } from './config/env.js';
-import { dataSourceOptions } from './database/data-source.js';
-import { createLogger } from './logging/logger.js';
-import { reportCrashes } from './logging/report-crashes.js';
+import { loadEnv, loggingEnv } from './platform/config/env.js';
+import { dataSourceOptions } from './platform/database/data-source.js';
+import { migrations } from './migrations/index.js';
+import { createLogger } from './platform/logging/logger.js';
+import { reportCrashes } from './platform/lifecycle/report-crashes.js';
 
 /** Applies the pending migrations and exits: before a new revision gets traffic, and never inside the service. */
 async function migrate(): Promise<void> {
@@ -11,7 +12,7 @@ async function migrate(): Promise<void> {
   const logger = await createLogger(env);
 
   const dataSource = new DataSource({
-    ...dataSourceOptions({ ...env, DATABASE_POOL_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }),
+    ...dataSourceOptions({ ...env, DATABASE_POOL_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }, migrations),
     poolSize: 2, // one connection holds the lock
     extra: { keepAlive: true }, // no timeouts: a migration takes what it takes
   });

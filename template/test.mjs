@@ -1,5 +1,5 @@
 // `npm run test:template [-- --gcloud] [-- --write]`: the proofs of the starter itself. With --gcloud the real gcloud
-// judges what they have told its stand-in; with --write docs/pipeline-proof.md is written.
+// judges what they have told its stand-in; with --write template/pipeline/proof.md is written.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

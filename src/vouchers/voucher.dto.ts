@@ -13,11 +13,11 @@ import {
   MaxLength,
   Min,
 } from 'class-validator';
-import { PageQueryDto } from '../paging/page-query.dto.js';
-import { IsInstant } from '../validation/is-instant.decorator.js';
-import { IsJsonObject } from '../validation/is-json-object.decorator.js';
-import { MayBeAbsent } from '../validation/may-be-absent.decorator.js';
-import { TrueOrFalse } from '../validation/query-values.js';
+import { PageQueryDto } from '../platform/http/page-query.dto.js';
+import { IsInstant } from '../platform/http/is-instant.decorator.js';
+import { IsJsonObject } from '../platform/http/is-json-object.decorator.js';
+import { MayBeAbsent } from '../platform/http/may-be-absent.decorator.js';
+import { TrueOrFalse } from '../platform/http/query-values.js';
 import type { Voucher } from './voucher.entity.js';
 
 /** ASCII only: toUpperCase() would also turn ß into SS. */

@@ -1,4 +1,4 @@
-import { defineProblem } from '../errors/problem.js';
+import { defineProblem } from '../platform/problems/problem.js';
 
 export const voucherNotFound = defineProblem('voucher_not_found', 404, 'There is no such voucher');
 export const voucherCodeTaken = defineProblem('voucher_code_taken', 409, 'Another voucher has this code', {

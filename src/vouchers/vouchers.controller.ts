@@ -13,14 +13,14 @@ import {
 } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse } from '@nestjs/swagger';
 import type { Response } from 'express';
-import { RequireScopes } from '../auth/auth.decorators.js';
-import { ApiIfMatch, ApiIfNoneMatch, etagHeader } from '../etag/api-etag.js';
-import { ETagInterceptor } from '../etag/etag.interceptor.js';
-import { IfMatch } from '../etag/if-match.decorator.js';
-import { IdempotencyService } from '../idempotency/idempotency.service.js';
-import { ApiIdempotent, IdempotentRequest } from '../idempotency/idempotent-request.decorator.js';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
-import { OptionalBody } from '../validation/optional-body.decorator.js';
+import { RequireScopes } from '../platform/auth/auth.decorators.js';
+import { ApiIfMatch, ApiIfNoneMatch, etagHeader } from '../platform/http/api-etag.js';
+import { ETagInterceptor } from '../platform/http/etag.interceptor.js';
+import { IfMatch } from '../platform/http/if-match.decorator.js';
+import { IdempotencyService } from '../platform/idempotency/idempotency.service.js';
+import { ApiIdempotent, IdempotentRequest } from '../platform/idempotency/idempotent-request.decorator.js';
+import { ApiProblems } from '../platform/openapi/api-problems.decorator.js';
+import { OptionalBody } from '../platform/http/optional-body.decorator.js';
 import {
   CreateVoucherDto,
   ListVouchersDto,

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { IdempotencyModule } from '../idempotency/idempotency.module.js';
+import { IdempotencyModule } from '../platform/idempotency/idempotency.module.js';
 import { Voucher } from './voucher.entity.js';
 import { VouchersController } from './vouchers.controller.js';
 import { VouchersService } from './vouchers.service.js';

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
-import { inTransaction } from '../database/in-transaction.js';
-import { Problem } from '../errors/problem.js';
-import { preconditionFailed } from '../errors/problem-types.js';
-import type { IfMatch } from '../etag/if-match.decorator.js';
-import { keysetPage, type Page, type SortKey } from '../paging/keyset.js';
+import { inTransaction } from '../platform/database/in-transaction.js';
+import { Problem } from '../platform/problems/problem.js';
+import { preconditionFailed } from '../platform/problems/problem-types.js';
+import type { IfMatch } from '../platform/http/if-match.decorator.js';
+import { keysetPage, type Page, type SortKey } from '../platform/http/keyset.js';
 import type {
   CreateVoucherDto,
   ListVouchersDto,

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import pg from 'pg';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 const DIRECTORY = join('.data', 'bench');
 const SCOPES = ['vouchers:read', 'vouchers:write', 'vouchers:redeem'];
@@ -70,7 +70,7 @@ async function seed(client) {
   await client.query('CHECKPOINT'); // now, and not while someone is measured
 }
 
-/** As src/auth/api-key.ts makes them: `npm run keys` would take a process for each. */
+/** As src/platform/auth/api-key.ts makes them: `npm run api-keys` would take a process for each. */
 async function createKeys(client) {
   await client.query('TRUNCATE api_keys');
   const keys = Array.from({ length: KEYS }, () => {

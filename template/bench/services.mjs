@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../../dev/postgres.mjs';
+import { freePort } from '../../tools/dev/postgres.mjs';
 import { pinnedNode } from './machine.mjs';
 
 const peer = (file) => fileURLToPath(new URL(`peers/${file}`, import.meta.url));

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { readGrants } from '../../deploy/doctor/grants.mjs';
+import { readGrants } from '../../tools/doctor/grants.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { addProject } from '../standin/state.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
@@ -101,7 +101,7 @@ async function deploy() {
 
 /** What the doctor finds in the cloud. */
 async function examine(args = ['--repo', 'acme/orders'], env = {}) {
-  const result = await run(join(bin, 'node'), ['deploy/doctor/doctor.mjs', '--cloud', '--json', ...args], env);
+  const result = await run(join(bin, 'node'), ['tools/doctor/doctor.mjs', '--cloud', '--json', ...args], env);
   const { checks } = JSON.parse(result.stdout || '{"checks":[]}');
   const inCloud = checks.filter(({ id }) => id.startsWith('cloud.'));
   return { ...result, checks: inCloud, wrong: inCloud.filter(({ status }) => status !== 'ok') };
@@ -147,7 +147,7 @@ describe('a project that is as bootstrap and a deployment have left it', () => {
   test('can be read by people in a table, which ends with the count', async () => {
     project.apis = project.apis.filter((api) => api !== 'sts.googleapis.com');
     const { status, stdout } = await run(join(bin, 'node'), [
-      'deploy/doctor/doctor.mjs',
+      'tools/doctor/doctor.mjs',
       '--cloud',
       '--repo',
       'acme/orders',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
 import { until } from './until.mjs';
 
 /** What the service signs in as. No superuser, for whom limits of connections do not count. */

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
-import { freePort } from '../../dev/postgres.mjs';
+import { freePort } from '../../tools/dev/postgres.mjs';
 import { timeUntil, until } from './until.mjs';
 import { pinnedNode } from '../bench/machine.mjs';
 

@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { buildIfStale } from '../../dev/build.mjs';
+import { buildIfStale } from '../../tools/build/build.mjs';
 import { buildStock } from '../bench/peers/build.mjs';
 
 /** The service of this repository, as production runs it. */
 export function ourService() {
   buildIfStale();
-  const made = spawnSync(process.execPath, ['dist/keys.js', 'create', '--offline', '--json'], { encoding: 'utf8' });
+  const made = spawnSync(process.execPath, ['dist/api-keys.js', 'create', '--offline', '--json'], { encoding: 'utf8' });
   const { key, id, hash } = JSON.parse(made.stdout);
   return {
     name: 'ours',

@@ -19,7 +19,7 @@ const FILES = [
   'src/vouchers/vouchers.controller.ts',
   'src/vouchers/vouchers.module.ts',
   'src/vouchers/vouchers.service.ts',
-  `src/database/migrations/${TIMESTAMP}-create-vouchers.ts`,
+  `src/migrations/${TIMESTAMP}-create-vouchers.ts`,
   'test/support/vouchers.ts',
 ];
 
@@ -55,9 +55,9 @@ async function generate() {
     'src/app.module.ts',
     `import { Module } from '@nestjs/common';\n\n@Module({ imports: [] })\nexport class AppModule {}\n`,
   );
-  tree.create('src/database/migrations/index.ts', 'export const migrations = [];\n');
+  tree.create('src/migrations/index.ts', 'export const migrations = [];\n');
   tree.create('docs/problems.md', '| code | status | title | what to do |\n| --- | --- | --- | --- |\n');
-  const runner = new SchematicTestRunner('@app/schematics', resolve('schematics/collection.json'));
+  const runner = new SchematicTestRunner('@app/schematics', resolve('tools/generators/collection.json'));
   return runner.runSchematic('resource', { name: 'vouchers', fields: FIELDS, timestamp: TIMESTAMP }, tree);
 }
 

@@ -5,8 +5,8 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { parseFields } from '../../schematics/resource/fields.mjs';
-import { namesOf } from '../../schematics/resource/names.mjs';
+import { parseFields } from '../../tools/generators/resource/fields.mjs';
+import { namesOf } from '../../tools/generators/resource/names.mjs';
 import { freshCopy } from '../support/fresh-copy.mjs';
 
 const clone = freshCopy('generator');
@@ -54,7 +54,7 @@ describe('resources', () => {
   test('pass every check untouched, once the OpenAPI document is written', () => {
     const tests = [...RESOURCES.map(([, plural]) => plural), 'payments', 'auth', 'migrations', 'openapi', 'problems'];
     passes('format:check', 'lint', 'types', 'unused', 'openapi:check', 'db:check');
-    const { status, output } = attempt('npm', 'test', '--', ...tests.map((name) => `test/${name}\\.`));
+    const { status, output } = attempt('npm', 'test', '--', ...tests.map((name) => `test/(api|platform)/${name}\\.`));
     assert.equal(status, 0, output);
     const [, suites] = /^Test Suites: (\d+) passed/m.exec(output);
     assert.equal(Number(suites), tests.length);
@@ -113,9 +113,9 @@ describe('what cannot be made is refused with the reason, and nothing is written
   const lines = {
     'invoices --fields=a:int': /src\/invoices exists already/,
     'invoice --fields=a:int': /src\/invoices exists already/,
-    'auth --fields=a:int': /src\/auth exists already/,
-    'payments --fields=a:int': /test\/payments\.e2e-spec\.ts exists already/,
-    'payment --no-spec': /test\/payments\.e2e-spec\.ts exists already/,
+    'platform --fields=a:int': /src\/platform exists already/,
+    'payments --fields=a:int': /test\/api\/payments\.e2e-spec\.ts exists already/,
+    'payment --no-spec': /test\/api\/payments\.e2e-spec\.ts exists already/,
     'api-keys --fields=a:int': /there is a resource or a table of this name already/,
     'credentials --fields=a:int': /test\/support\/credentials\.ts exists already/,
     'routes --fields=a:int': /there is a problem route_not_found already/,
@@ -202,10 +202,10 @@ describe('resource:remove', () => {
     clone.run('git', 'tag', 'v1.0.0');
     const { status, output } = remove('invoices');
     assert.equal(status, 0, output);
-    const migration = readdirSync(join(clone.folder, 'src/database/migrations')).find((name) =>
+    const migration = readdirSync(join(clone.folder, 'src/migrations')).find((name) =>
       name.endsWith('drop-invoices.ts'),
     );
-    assert.match(read(`src/database/migrations/${migration}`), /DROP TABLE "invoices"[^]*DROP TYPE "invoices_status"/);
+    assert.match(read(`src/migrations/${migration}`), /DROP TABLE "invoices"[^]*DROP TYPE "invoices_status"/);
     assert.ok(!existsSync(join(clone.folder, 'src/invoices')));
     assert.doesNotMatch(read('src/app.module.ts') + read('docs/problems.md'), /invoice/i);
     const { since, accepted } = JSON.parse(read('openapi-breaking.json'));

@@ -66,7 +66,7 @@ async function init(answers, dryRun) {
     // Only what nobody needs any more goes from the lock file.
     const npm = ['install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
     runIn(folder, process.env.npm_execpath, ...npm);
-    runIn(folder, 'dev/openapi.mjs');
+    runIn(folder, 'tools/dev/openapi.mjs');
     gitIn(folder, 'add', '--all', '--', '.', ':!node_modules');
     if (dryRun) return console.log(gitIn(folder, 'diff', '--cached', '--stat', '--patch'));
     const message = `chore: make ${answers.name} from ${template.name} ${template.version}`;

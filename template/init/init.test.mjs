@@ -114,7 +114,7 @@ describe('npm run init --remove-example', () => {
       assert.ok(!existsSync(join(clone.folder, path)), path);
     }
     // These are about updates, and where a service came from.
-    const others = ['dev/template-diff.mjs', 'dev/openapi-breaking.mjs', 'docs/adr/*-updates.md'].map(
+    const others = ['tools/dev/template-diff.mjs', 'tools/dev/openapi-breaking.mjs', 'docs/adr/*-updates.md'].map(
       (file) => `:!${file}`,
     );
     const workshop = 'template/|test:template|npm run init|oucher';

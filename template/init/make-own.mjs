@@ -39,7 +39,7 @@ export async function makeOwn(folder, answers) {
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
 
 function removeResource(folder, name) {
-  const args = ['dev/resource-remove.mjs', name, '--delete-migration', '--no-openapi'];
+  const args = ['tools/generators/resource-remove.mjs', name, '--delete-migration', '--no-openapi'];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
   if (status !== 0) throw new Error(stdout + stderr);
 }

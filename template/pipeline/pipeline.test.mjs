@@ -1,5 +1,5 @@
 // The Deploy and Rollback workflows, step by step as GitHub runs them, in a cloud that checks each permission. What comes
-// of it is the table in docs/pipeline-proof.md, which the last test holds to it; `npm run test:template -- --write` writes it.
+// of it is the table in template/pipeline/proof.md, which the last test holds to it; `npm run test:template -- --write` writes it.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { format } from 'prettier';
 import { answer } from '../standin/traffic.mjs';
 import { cleanUp, COMMITS, Project } from './proofs.mjs';
 
-const PROOF = 'docs/pipeline-proof.md';
+const PROOF = 'template/pipeline/proof.md';
 const [FIRST, SECOND, THIRD] = COMMITS;
 
 /** Every builder, strategy and kind of access, and each of them beside each other. */

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explain } from '../../deploy/doctor/troubles.mjs';
+import { explain } from '../../tools/doctor/troubles.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { idToken } from '../standin/permissions.mjs';
 import { commitOf } from '../standin/platform.mjs';

@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort } from '../../dev/postgres.mjs';
+import { freePort } from '../../tools/dev/postgres.mjs';
 
 const readme = readFileSync('README.md', 'utf8');
 const copy = join(mkdtempSync(join(tmpdir(), 'readme-')), 'a fresh clone');

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { freePort } from '../../dev/postgres.mjs';
+import { freePort } from '../../tools/dev/postgres.mjs';
 import { freshCopy } from '../support/fresh-copy.mjs';
 
 const SKILLS = '.agents/skills';

@@ -35,15 +35,15 @@ before(() => {
   service.run('npm', 'run', 'resource:remove', '--', 'vouchers');
   edit(
     service.folder,
-    'src/app.setup.ts',
+    'src/platform/app.setup.ts',
     "app.set('etag', false);",
     "app.set('etag', false);\n  app.set('x-shop', true);",
   );
   edit(service.folder, 'README.md', '## First calls', '## Calls of the shop');
   service.commitAll('feat: the shop');
 
-  edit(starter, 'src/app.setup.ts', '620_000', '650_000');
-  edit(starter, 'test/http.e2e-spec.ts', '620_000', '650_000');
+  edit(starter, 'src/platform/app.setup.ts', '620_000', '650_000');
+  edit(starter, 'test/platform/http.e2e-spec.ts', '620_000', '650_000');
   edit(starter, 'src/vouchers/vouchers.service.ts', 'one statement needs none', 'one statement needs no more');
   edit(
     starter,
@@ -82,7 +82,7 @@ test('npm run template:diff shows the action items, and the difference in the wo
 test('--apply brings it in, and keeps what is the team’s own', () => {
   const { status, output } = templateDiff('--apply');
   assert.equal(status, 0, output);
-  const setup = read('src/app.setup.ts');
+  const setup = read('src/platform/app.setup.ts');
   assert.ok(setup.includes('650_000') && setup.includes("app.set('x-shop', true)"));
   assert.ok(read('README.md').includes('## Calls of the shop'));
   assert.ok(!existsSync(join(service.folder, 'src/vouchers')), 'what the team has deleted stays deleted');
@@ -97,22 +97,29 @@ test('the tests of the service pass afterwards, its own and those that came', ()
     const { status, output } = service.attempt('npm', 'run', script);
     assert.equal(status, 0, output);
   }
-  const { status, output } = service.attempt('npm', 'test', '--', 'test/orders', 'test/http', 'test/dockerfile');
+  const { status, output } = service.attempt(
+    'npm',
+    'test',
+    '--',
+    'orders',
+    'test/platform/http',
+    'test/repository/dockerfile',
+  );
   assert.equal(status, 0, output);
   assert.match(output, /3 passed, 3 total/);
 });
 
 test('a conflict is told by file, and can be undone', () => {
-  edit(service.folder, 'src/app.setup.ts', '650_000', '700_000');
+  edit(service.folder, 'src/platform/app.setup.ts', '650_000', '700_000');
   service.commitAll('feat: wait longer');
-  edit(starter, 'src/app.setup.ts', '650_000', '660_000');
+  edit(starter, 'src/platform/app.setup.ts', '650_000', '660_000');
   edit(starter, 'package.json', '"version": "0.2.0"', '"version": "0.3.0"');
   inStarter('commit', '--quiet', '--all', '--message', 'feat: release 0.3.0');
   inStarter('tag', 'v0.3.0');
   const { status, output } = templateDiff('--apply');
   assert.equal(status, 1);
-  assert.match(output, /Both sides changed these[^]*\n {2}src\/app\.setup\.ts\n/);
-  assert.match(read('src/app.setup.ts'), /<<<<<<<[^]*700_000[^]*660_000[^]*>>>>>>>/);
+  assert.match(output, /Both sides changed these[^]*\n {2}src\/platform\/app\.setup\.ts\n/);
+  assert.match(read('src/platform/app.setup.ts'), /<<<<<<<[^]*700_000[^]*660_000[^]*>>>>>>>/);
   service.run('git', 'reset', '--quiet', '--hard');
   assert.deepEqual(service.changes(), []);
 });

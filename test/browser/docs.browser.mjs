@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
-import { buildIfStale } from '../../dev/build.mjs';
-import { freePort, startPostgres } from '../../dev/postgres.mjs';
+import { buildIfStale } from '../../tools/build/build.mjs';
+import { freePort, startPostgres } from '../../tools/dev/postgres.mjs';
 import { AUDIENCE, startIssuer } from '../support/issuer.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'chrome.exe'];
@@ -37,7 +37,7 @@ async function startService(environment) {
 }
 
 function createKey(databaseUrl) {
-  const args = ['dist/keys.js', 'create', '--name', 'browser', '--scopes', 'none', '--json'];
+  const args = ['dist/api-keys.js', 'create', '--name', 'browser', '--scopes', 'none', '--json'];
   const { stdout } = spawnSync(process.execPath, args, { env: { ...process.env, DATABASE_URL: databaseUrl } });
   return JSON.parse(stdout).key;
 }

@@ -4,7 +4,7 @@ import { runJob } from './instance.mjs';
 
 /** A key that is registered nowhere, with its id and its hash. */
 export function createOfflineKey() {
-  const { stdout } = spawnSync(process.execPath, ['dev/keys.mjs', 'create', '--offline', '--json'], {
+  const { stdout } = spawnSync(process.execPath, ['tools/dev/api-keys.mjs', 'create', '--offline', '--json'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -14,7 +14,18 @@ export function createOfflineKey() {
 /** Makes a key on this machine and has the image's job register it in a migrated database. */
 export async function createKey({ image, database, scopes }) {
   const { key, id, hash } = createOfflineKey();
-  const args = ['dist/keys.js', 'create', '--id', id, '--hash', hash, '--name', 'container-test', '--scopes', scopes];
+  const args = [
+    'dist/api-keys.js',
+    'create',
+    '--id',
+    id,
+    '--hash',
+    hash,
+    '--name',
+    'container-test',
+    '--scopes',
+    scopes,
+  ];
   const { code, output } = await runJob({ image, database, args });
   if (code !== 0) throw new Error(output);
   return key;

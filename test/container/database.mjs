@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 const INSTANCE = 'project:region:instance';
 

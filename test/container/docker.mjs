@@ -17,7 +17,7 @@ export async function docker(...args) {
 export function requireEngine() {
   const missing = findMissing();
   if (!missing) return;
-  console.error(`container:test needs ${missing}`);
+  console.error(`test:container needs ${missing}`);
   process.exit(1);
 }
 

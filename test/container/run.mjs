@@ -1,5 +1,5 @@
-// `npm run container:test`: builds the image, or takes IMAGE, and plays Cloud Run with it, by deploy/service.yaml.
-// `npm run container:test -- late` runs the scenarios whose names contain the word.
+// `npm run test:container`: builds the image, or takes IMAGE, and plays Cloud Run with it, by deploy/service.yaml.
+// `npm run test:container -- late` runs the scenarios whose names contain the word.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKey, credentials } from './credentials.mjs';
 import { startServer } from './database.mjs';

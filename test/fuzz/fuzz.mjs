@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import pg from 'pg';
-import { buildIfStale } from '../../dev/build.mjs';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { buildIfStale } from '../../tools/build/build.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 const SCHEMATHESIS = process.env.SCHEMATHESIS_PATH || 'schemathesis';
 /** For each operation that takes something. */
@@ -78,8 +78,8 @@ async function withService(databaseUrl, run) {
 /** A key with every scope. */
 async function createKey(databaseUrl) {
   await import('../../build/app.module.js'); // its controllers declare the scopes
-  const { createApiKey } = await import('../../build/auth/api-key.js');
-  const { declaredScopes } = await import('../../build/auth/auth.decorators.js');
+  const { createApiKey } = await import('../../build/platform/auth/api-key.js');
+  const { declaredScopes } = await import('../../build/platform/auth/auth.decorators.js');
   const { key, id, hash } = createApiKey();
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();

@@ -1,5 +1,5 @@
-import { createApiKey } from '../../src/auth/api-key.js';
-import { declaredScopes } from '../../src/auth/auth.decorators.js';
+import { createApiKey } from '../../src/platform/auth/api-key.js';
+import { declaredScopes } from '../../src/platform/auth/auth.decorators.js';
 import type { TestDatabase } from './test-database.js';
 
 /** An API key that works, with every scope that the imported controllers declare unless told otherwise. */

@@ -4,8 +4,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { buildIfStale } from '../../dev/build.mjs';
-import { startPostgres } from '../../dev/postgres.mjs';
+import { buildIfStale } from '../../tools/build/build.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 /**
  * Brings a PostgreSQL (the one of DATABASE_URL, else an embedded one of this run) and a migrated template database,

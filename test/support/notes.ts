@@ -1,5 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
-import { RequireScopes } from '../../src/auth/auth.decorators.js';
+import { RequireScopes } from '../../src/platform/auth/auth.decorators.js';
 
 /** Routes that need scopes, whatever the service itself has. */
 @Controller({ path: 'notes', version: '1' })

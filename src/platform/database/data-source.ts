@@ -1,0 +1,42 @@
+import { AbstractLogger, type MigrationInterface } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
+import type { Env } from '../config/env.js';
+import { packageInfo } from '../config/package-info.js';
+import { postgresDriver } from './postgres-driver.js';
+
+/** TypeORM would write lines of its own to the console; every failure reaches our log as an error. */
+class SilentLogger extends AbstractLogger {
+  protected writeLog(): void {}
+}
+
+/** A class of src/migrations. */
+export type MigrationClass = new () => MigrationInterface;
+
+/** How the service, its migrations and the developer's database commands reach PostgreSQL. */
+export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): PostgresDataSourceOptions {
+  return {
+    type: 'postgres',
+    driver: postgresDriver({
+      poolTimeoutMs: env.DATABASE_POOL_TIMEOUT_MS,
+      namedStatements: env.DATABASE_NAMED_STATEMENTS,
+    }),
+    url: env.DATABASE_URL,
+    applicationName: packageInfo.name,
+    migrations,
+    synchronize: false,
+    logger: new SilentLogger(),
+    // Only a superuser may create extensions, and gen_random_uuid() needs none: https://www.postgresql.org/docs/current/functions-uuid.html
+    installExtensions: false,
+    uuidExtension: 'pgcrypto',
+    poolSize: env.DATABASE_POOL_MAX,
+    connectTimeoutMS: env.DATABASE_CONNECT_TIMEOUT_MS,
+    extra: {
+      statement_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS,
+      lock_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS / 2, // sooner, so that the log tells the two apart
+      // Enforced by the client, for a server that has gone silent.
+      query_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
+      idle_in_transaction_session_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS * 2,
+      keepAlive: true,
+    },
+  };
+}

@@ -1,0 +1,19 @@
+import { ApiPropertyOptional } from '@nestjs/swagger';
+import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
+import { WholeNumber } from './query-values.js';
+
+/** The query parameters of every list. */
+export class PageQueryDto {
+  @ApiPropertyOptional({ type: 'integer' })
+  @WholeNumber()
+  @IsInt()
+  @Min(1)
+  @Max(100)
+  limit = 20;
+
+  /** The `nextCursor` of the page before */
+  @IsOptional()
+  @IsString()
+  @MaxLength(2000)
+  cursor?: string;
+}

@@ -1,0 +1,62 @@
+import { type ArgumentMetadata, Injectable, ValidationPipe } from '@nestjs/common';
+import type { ValidationError } from 'class-validator';
+import { Problem } from '../problems/problem.js';
+import type { InvalidPartDto } from '../problems/problem.dto.js';
+import { invalidRequest } from '../problems/problem-types.js';
+import { findUnstorable } from './find-unstorable.js';
+import { escapePointer } from './json-pointer.js';
+
+const MAX_REPORTED = 50;
+
+/**
+ * Holds every body, query and path to its DTO: properties that the DTO does not know are refused, and so is text that
+ * the database cannot keep. Each fault is reported with the part of the request and a JSON pointer to the field.
+ */
+@Injectable()
+export class RequestValidationPipe extends ValidationPipe {
+  constructor() {
+    super({
+      transform: true,
+      whitelist: true,
+      forbidNonWhitelisted: true,
+      exceptionFactory: (errors) => new InvalidValue(errors),
+    });
+  }
+
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    if (metadata.type === 'custom') return super.transform(value, metadata);
+    const part = metadata.type === 'param' ? 'path' : metadata.type;
+    const fault = findUnstorable(value);
+    if (fault) throw new Problem(invalidRequest, { errors: [{ in: part, ...fault }] });
+    if (part === 'body' && (value === undefined || Array.isArray(value))) {
+      const detail = value === undefined ? 'is required' : 'must be a JSON object';
+      throw new Problem(invalidRequest, { errors: [{ in: part, pointer: '#', detail }] });
+    }
+    try {
+      return await super.transform(value, metadata);
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error;
+      const errors = error.errors.flatMap((each) => describe(each, part)).slice(0, MAX_REPORTED);
+      throw new Problem(invalidRequest, { errors });
+    }
+  }
+}
+
+class InvalidValue extends Error {
+  constructor(readonly errors: ValidationError[]) {
+    super();
+  }
+}
+
+function describe(error: ValidationError, part: InvalidPartDto['in'], parent = '#'): InvalidPartDto[] {
+  const pointer = `${parent}/${escapePointer(error.property)}`;
+  // Decorators run from the last to the first: the first, which says what kind of value it must be, explains most.
+  const message = Object.values(error.constraints ?? {}).at(-1);
+  const children = (error.children ?? []).flatMap((child) => describe(child, part, pointer));
+  return message ? [{ in: part, pointer, detail: withoutName(message, error.property) }, ...children] : children;
+}
+
+/** class-validator's sentence without the name that it begins with: the pointer tells it already. */
+function withoutName(message: string, name: string): string {
+  return message.replace(`property ${name} should not exist`, 'is not known here').replace(`${name} `, '');
+}

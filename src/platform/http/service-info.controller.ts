@@ -1,0 +1,19 @@
+import { Controller, Get } from '@nestjs/common';
+import { Public } from '../auth/auth.decorators.js';
+import { Env } from '../config/env.js';
+import { packageInfo } from '../config/package-info.js';
+import { ServiceInfoDto } from './service-info.dto.js';
+
+@Controller()
+@Public()
+export class AppController {
+  constructor(private readonly env: Env) {}
+
+  /** What runs here: a deployment is checked by the commit */
+  @Get()
+  info(): ServiceInfoDto {
+    const { name, version } = packageInfo;
+    const docs = this.env.DOCS_ENABLED && { docs: '/docs', openapi: '/openapi.json' };
+    return { name, version, commit: this.env.COMMIT_SHA ?? null, links: { ...docs, health: '/health/ready' } };
+  }
+}

@@ -1,0 +1,62 @@
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { startProgram } from '../../test/support/program.js';
+
+const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { devDependencies: object };
+const megabytes = (...files: string[]) => files.reduce((sum, file) => sum + statSync(file).size, 0) / 1e6;
+
+describe('dist/', () => {
+  it('starts from three files, of which Node finds two', async () => {
+    const preload = new URL('../support/report-loaded.mjs', import.meta.url).href;
+    const program = await startProgram({
+      DATABASE_URL: 'postgresql://127.0.0.1:1/none',
+      LOG_LEVEL: 'debug',
+      NODE_OPTIONS: `--import=${preload}`,
+    });
+    await program.stop();
+    const { files = [] } = program.lines.find(({ message }) => message === 'Loaded') as { files?: string[] };
+    // The name of a class, which esbuild would change because the class speaks of itself.
+    expect(program.lines.map(({ context }) => context)).toContain('RoutesResolver');
+    // The third, app.js, is read by launch.cjs.
+    expect(files.map((file) => basename(file))).toEqual(['main.js', 'launch.cjs']);
+  });
+
+  it('has what V8 has compiled, in a form that this V8 takes', () => {
+    const check = `new vm.Script(fs.readFileSync('dist/app.js', 'latin1'), { cachedData: fs.readFileSync('dist/app.cache') })`;
+    const { stdout } = spawnSync(process.execPath, ['-p', `${check}.cachedDataRejected`], { encoding: 'utf8' });
+    expect(stdout.trim()).toBe('false');
+  });
+
+  it('is small', () => {
+    expect(megabytes('dist/app.js')).toBeLessThan(3.5);
+    expect(megabytes('dist/app.cache')).toBeLessThan(4);
+    expect(megabytes(...globSync('dist/swagger-ui/*'))).toBeLessThan(2.5);
+  });
+
+  it('has each package once, none that only builds or tests, and none that nothing here calls', () => {
+    const packages = globSync('dist/node_modules/**/package.json').map(
+      (file) => JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string },
+    );
+    const names = packages.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['@nestjs/core', 'express', 'pg', 'typeorm']));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+    expect(names.filter((name) => name in devDependencies)).toEqual([]);
+    expect(names).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(libphonenumber-js|multer)$/)]));
+  });
+
+  it('gives Nest all that it asks of class-validator', () => {
+    const [, given = ''] =
+      /export \{ ([\w, ]+) \} from 'class-validator'/.exec(readFileSync('tools/build/bundle.mjs', 'utf8')) ?? [];
+    const sources = globSync('node_modules/@nestjs/{common,core,mapped-types,swagger}/**/*.js').map((file) =>
+      readFileSync(file, 'utf8'),
+    );
+    const asked = sources.flatMap((source) => [...source.matchAll(/classValidator\.(\w+)/g)].map(([, name]) => name));
+    const ofOldVersions = new Set(['getFromContainer', 'MetadataStorage']);
+    const missing = asked.filter(
+      (name) => !ofOldVersions.has(String(name)) && !given.split(', ').includes(String(name)),
+    );
+    expect(missing).toEqual([]);
+  });
+});

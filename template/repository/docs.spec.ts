@@ -1,0 +1,111 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { TROUBLES } from '../../tools/doctor/troubles.mjs';
+import { Env } from '../../src/platform/config/env.js';
+import { PLACEHOLDERS } from '../../test/support/manifests.js';
+
+const DOCUMENTS = [
+  'README.md',
+  'DEPLOYMENT.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'AGENTS.md',
+  'docs/security.md',
+  'docs/problems.md',
+];
+const read = (file: string) => readFileSync(file, 'utf8');
+const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match]) => match!);
+
+describe.each(DOCUMENTS)('%s', (document) => {
+  const text = read(document);
+
+  it('has links to files that exist', () => {
+    const links = matches(text, /\]\(([\w./-]+)(?:#[\w-]+)?\)/g).map((link) => join(dirname(document), link));
+    // What is above the repository is GitHub's own page of it.
+    expect(links.filter((link) => !link.startsWith('..') && !existsSync(link))).toEqual([]);
+  });
+
+  it('has links to headings that exist', () => {
+    const anchorOf = (heading: string) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-');
+    const anchors = new Set(matches(text, /^#+ (.+)$/gm).map(anchorOf));
+    expect(matches(text, /\]\(#([\w-]+)\)/g).filter((anchor) => !anchors.has(anchor))).toEqual([]);
+  });
+
+  it('names npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    expect(matches(text, /npm run ([\w:-]+)/g).filter((name) => !scripts[name])).toEqual([]);
+  });
+
+  it('names files that exist', () => {
+    const files = matches(
+      text,
+      /(?<![\w./-])((?:deploy|test|docker|src|docs|tools)\/[\w./-]*\.(?:sh|ya?ml|sql|mjs|ts|md))/g,
+    );
+    expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  });
+});
+
+describe.each(['docs/security.md', 'DEPLOYMENT.md'])('%s', (document) => {
+  it('names tests that exist', () => {
+    // [auth](../test/platform/auth.e2e-spec.ts): “a title”, “another”
+    const references = [...read(document).matchAll(/\]\(([\w./-]+spec\.ts)\): ((?:“[^”]+”(?:, )?)+)/g)];
+    expect(references.length).toBeGreaterThan(7);
+    for (const [, file = '', titles = ''] of references) {
+      const source = read(join(dirname(document), file));
+      for (const title of matches(titles, /“([^”]+)”/g)) expect(source).toContain(title);
+    }
+  });
+});
+
+describe('DEPLOYMENT.md', () => {
+  const text = read('DEPLOYMENT.md');
+  const scripts = readdirSync('deploy/pipeline').map((name) => read(`deploy/pipeline/${name}`));
+
+  it('names variables that something reads', () => {
+    const ofTheService = [...Object.keys(new Env()), ...Object.keys(PLACEHOLDERS)];
+    // Of Node, of GitHub, of a test, of a system, and the secret that is not used.
+    const others = ['NODE_OPTIONS', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'MAX_CONNECTIONS', 'EAI_AGAIN', 'GCP_SA_KEY'];
+    const ofThePipeline = [read('.github/workflows/deploy.yml'), ...scripts].flatMap((file) =>
+      matches(file, /\b([A-Z][A-Z_]+)\b/g),
+    );
+    const known = new Set([...ofTheService, ...others, ...ofThePipeline]);
+    const named = matches(text, /\b(?:STAGING_)?([A-Z]{3,}_[A-Z_]*[A-Z]|ATTESTATIONS)\b/g);
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((name) => !known.has(name))).toEqual([]);
+  });
+
+  it('fills every placeholder of the manifest', () => {
+    const filled = matches(/envsubst '([^']+)'/.exec(text)![1]!, /\$(\w+)/g);
+    const placeholders = matches(read('deploy/service.yaml').replaceAll(/^\s*#.*$/gm, ''), /\$\{(\w+)\}/g);
+    expect(new Set(filled)).toEqual(new Set(placeholders));
+  });
+
+  it('has every repository variable that the pipeline reads', () => {
+    const settings = read('deploy/pipeline/settings.sh');
+    for (const name of matches(settings, /\b((?:GCP|APP)_[A-Z_]+)\b/g)) expect(text).toContain(`\`${name}\``);
+  });
+
+  it.each(['bootstrap', 'teardown'])('gives deploy/%s.sh options that it has', (script) => {
+    const lines = matches(text.replaceAll('\\\n', ' '), new RegExp(`deploy/${script}\\.sh(?= --)([^\`\n]*)`, 'g'));
+    expect(lines.length).toBeGreaterThan(0);
+    const usage = read(`deploy/${script}.sh`);
+    for (const option of lines.flatMap((line) => matches(line, /(--[a-z-]+)/g))) expect(usage).toContain(option);
+  });
+
+  it('gives `npm run deploy` options that it has', () => {
+    const options = matches(text, /npm run deploy -- ([^`\n]*)/g).flatMap((line) => matches(line, /--([a-z-]+)/g));
+    expect(options.length).toBeGreaterThan(0);
+    for (const option of options) expect(read('tools/dev/deploy.mjs')).toMatch(new RegExp(`\\b${option}: `));
+  });
+
+  it('says of each known message what the doctor says', () => {
+    const table = text.slice(text.indexOf('## When it fails'), text.indexOf('## Undoing it'));
+    const rows = [...table.matchAll(/^\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)].slice(2).map(([, ...cells]) => cells);
+    expect(rows).toEqual(TROUBLES.map(({ message, cause, fix }) => [`\`${message}\``, cause, `${fix}.`]));
+  });
+});
