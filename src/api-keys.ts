@@ -42,7 +42,7 @@ async function create(): Promise<void> {
     throw new Error('--id and --hash must be the two that `keys create --offline` has printed');
   }
   const key = { id, hash, name: nameOption(), expiresAt: expiresOption(), scopes: await scopesOption() };
-  await withKeys(async (keys) => {
+  await withRepository(async (keys) => {
     if (await keys.existsBy({ id })) throw new Error(`There is a key ${id} already`);
     await keys.insert(key);
   });
@@ -54,7 +54,7 @@ async function create(): Promise<void> {
 }
 
 async function list(): Promise<void> {
-  const keys = await withKeys((all) => all.find({ order: { createdAt: 'ASC' } }));
+  const keys = await withRepository((all) => all.find({ order: { createdAt: 'ASC' } }));
   const rows = keys.map(({ id, name, scopes, expiresAt, lastUsedAt, revokedAt }) => [
     id,
     {
@@ -70,7 +70,7 @@ async function list(): Promise<void> {
 }
 
 async function revoke(id: string): Promise<void> {
-  const key = await withKeys(async (keys) => {
+  const key = await withRepository(async (keys) => {
     const found = await keys.findOneBy({ id });
     return found && keys.save({ ...found, revokedAt: found.revokedAt ?? new Date() });
   });
@@ -115,9 +115,9 @@ function expiresOption(): Date | null {
 }
 
 /** Loaded when it is needed: TypeORM takes half a second, and a wrong option should be told at once. */
-async function withKeys<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
-  const store = await import('./platform/auth/api-key-store.js');
-  return store.withKeys(work);
+async function withRepository<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
+  const { withApiKeyRepository } = await import('./platform/auth/api-key-repository.js');
+  return withApiKeyRepository(work);
 }
 
 /** Without the hash, which is of no use to a reader. */

@@ -14,7 +14,7 @@ import { RateLimitModule } from './platform/limits/rate-limit.module.js';
 import { HandlerTimeoutInterceptor } from './platform/limits/handler-timeout.interceptor.js';
 import { jsonBody } from './platform/http/json-body.middleware.js';
 import { MethodNotAllowedMiddleware } from './platform/http/method-not-allowed.middleware.js';
-import { ShutdownModule } from './platform/lifecycle/shutdown.module.js';
+import { LifecycleModule } from './platform/lifecycle/lifecycle.module.js';
 import { migrations } from './migrations/index.js';
 import { VouchersModule } from './vouchers/vouchers.module.js';
 
@@ -22,7 +22,7 @@ import { VouchersModule } from './vouchers/vouchers.module.js';
   imports: [
     ConfigModule,
     LoggingModule,
-    ShutdownModule,
+    LifecycleModule,
     DatabaseModule.forRoot(migrations),
     HealthModule,
     AuthModule,

@@ -12,7 +12,7 @@ async function migrate(): Promise<void> {
   const logger = await createLogger(env);
 
   const dataSource = new DataSource({
-    ...dataSourceOptions({ ...env, DATABASE_POOL_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }, migrations),
+    ...dataSourceOptions({ ...env, DATABASE_POOL_ACQUIRE_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }, migrations),
     poolSize: 2, // one connection holds the lock
     extra: { keepAlive: true }, // no timeouts: a migration takes what it takes
   });

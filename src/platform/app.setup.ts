@@ -6,9 +6,9 @@ import { Logger } from 'nestjs-pino';
 import { Env } from './config/env.js';
 import { answerMalformedHttp } from './http/malformed-http.js';
 import { ProblemFilter } from './problems/problem.filter.js';
-import { logRequests } from './logging/log-requests.middleware.js';
+import { requestLog } from './logging/request-log.middleware.js';
 import { ROOT_LOGGER } from './logging/logging.module.js';
-import { requestId } from './http/request-id.js';
+import { requestId } from './http/request-id.middleware.js';
 import { serveDocs } from './openapi/openapi.js';
 import { shedLoad } from './limits/shed-load.middleware.js';
 import { RequestValidationPipe } from './http/request-validation.pipe.js';
@@ -23,7 +23,7 @@ export const appOptions: NestApplicationOptions = {
 export function configureApp(app: NestExpressApplication): void {
   const env = app.get(Env);
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
-  app.use(requestId, shedLoad(env.MAX_CONCURRENT_REQUESTS), logRequests(app.get(ROOT_LOGGER), env));
+  app.use(requestId, shedLoad(env.CONCURRENCY_LIMIT), requestLog(app.get(ROOT_LOGGER), env));
   app.useLogger(app.get(Logger));
   app.enableVersioning({ type: VersioningType.URI });
   app.useGlobalPipes(new RequestValidationPipe());

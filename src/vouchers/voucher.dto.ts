@@ -14,10 +14,10 @@ import {
   Min,
 } from 'class-validator';
 import { PageQueryDto } from '../platform/http/page-query.dto.js';
-import { IsInstant } from '../platform/http/is-instant.decorator.js';
+import { IsDateTime } from '../platform/http/is-date-time.decorator.js';
 import { IsJsonObject } from '../platform/http/is-json-object.decorator.js';
-import { MayBeAbsent } from '../platform/http/may-be-absent.decorator.js';
-import { TrueOrFalse } from '../platform/http/query-values.js';
+import { OptionalNotNull } from '../platform/http/may-be-absent.decorator.js';
+import { ParseBoolean } from '../platform/http/query-values.js';
 import type { Voucher } from './voucher.entity.js';
 
 /** ASCII only: toUpperCase() would also turn ß into SS. */
@@ -47,7 +47,7 @@ export class CreateVoucherDto {
    * Any JSON object of at most 4096 bytes and 5 levels
    * @example { "campaign": "summer" }
    */
-  @MayBeAbsent()
+  @OptionalNotNull()
   @IsJsonObject({ maxBytes: 4096, maxDepth: 5 })
   metadata?: Record<string, unknown>;
 
@@ -62,11 +62,11 @@ export class CreateVoucherDto {
    * @example '2030-08-31T22:00:00Z'
    */
   @IsOptional()
-  @IsInstant()
+  @IsDateTime()
   expiresAt?: Date | null;
 
   /** True unless said otherwise */
-  @MayBeAbsent()
+  @OptionalNotNull()
   @IsBoolean()
   active?: boolean;
 }
@@ -90,13 +90,13 @@ export class ListVouchersDto extends PageQueryDto {
   q?: string;
 
   @IsOptional()
-  @TrueOrFalse()
+  @ParseBoolean()
   @IsBoolean()
   active?: boolean;
 
   /** Active, not expired and not exhausted */
   @IsOptional()
-  @TrueOrFalse()
+  @ParseBoolean()
   @IsBoolean()
   redeemable?: boolean;
 }
@@ -119,7 +119,7 @@ export class RedeemVoucherDto {
    * The caller's own reference
    * @example 'order-4711'
    */
-  @MayBeAbsent()
+  @OptionalNotNull()
   @IsString()
   @MaxLength(64)
   reference?: string;

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
-import { inTransaction } from '../platform/database/in-transaction.js';
+import { withRetryableTransaction } from '../platform/database/retryable-transaction.js';
 import { Problem } from '../platform/problems/problem.js';
 import { preconditionFailed } from '../platform/problems/problem-types.js';
 import type { IfMatch } from '../platform/http/if-match.decorator.js';
-import { keysetPage, type Page, type SortKey } from '../platform/http/keyset.js';
+import { paginate, type Page, type SortKey } from '../platform/http/paginate.js';
 import type {
   CreateVoucherDto,
   ListVouchersDto,
@@ -45,7 +45,7 @@ export class VouchersService {
     }
     if (active !== undefined) query.andWhere('active = :active', { active });
     if (redeemable !== undefined) query.andWhere(`(${REDEEMABLE}) = :redeemable`, { redeemable });
-    return keysetPage(query, { ...page, q, active, redeemable }, SORT_KEYS);
+    return paginate(query, { ...page, q, active, redeemable }, SORT_KEYS);
   }
 
   async stats(): Promise<VoucherStatsDto> {
@@ -66,7 +66,7 @@ export class VouchersService {
   }
 
   update(id: string, changes: UpdateVoucherDto, ifMatch: IfMatch): Promise<Voucher> {
-    return inTransaction(this.vouchers.manager, async (manager) => {
+    return withRetryableTransaction(this.vouchers.manager, async (manager) => {
       const voucher = await this.lock(id, ifMatch, manager);
       manager.merge(Voucher, voucher, changes);
       return manager.save(voucher);
@@ -74,7 +74,7 @@ export class VouchersService {
   }
 
   remove(id: string, ifMatch: IfMatch): Promise<void> {
-    return inTransaction(this.vouchers.manager, async (manager) => {
+    return withRetryableTransaction(this.vouchers.manager, async (manager) => {
       await manager.remove(await this.lock(id, ifMatch, manager));
     });
   }

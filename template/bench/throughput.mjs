@@ -10,7 +10,7 @@ const SETTLE_MS = 1_000;
 
 /** Ours with the limits, as in production, and with everything off that a variable switches off. */
 const SETTINGS = {
-  ours: { RATE_LIMIT_PER_MINUTE: '10000', MAX_CONCURRENT_REQUESTS: '100' },
+  ours: { RATE_LIMIT_PER_MINUTE: '10000', CONCURRENCY_LIMIT: '100' },
   off: { LOG_LEVEL: 'silent' },
 };
 

@@ -286,7 +286,7 @@ describe('the first run', () => {
       '  GCP_SERVICE=orders',
       '  GCP_ARTIFACT_REPOSITORY=orders',
       '  GCP_WIF_PROVIDER=projects/123/locations/global/workloadIdentityPools/orders-github/providers/github',
-      '  GCP_DEPLOYER=orders-deploy@my-project.iam.gserviceaccount.com',
+      '  GCP_DEPLOY_SERVICE_ACCOUNT=orders-deploy@my-project.iam.gserviceaccount.com',
       '  GCP_RUNTIME_ACCOUNT=orders-runtime@my-project.iam.gserviceaccount.com',
       '  GCP_MIGRATOR_ACCOUNT=orders-migrate@my-project.iam.gserviceaccount.com',
     ]);

@@ -5,7 +5,7 @@ import { format as prettify, resolveConfig } from 'prettier';
 import { leaveServicesCore } from '../bench/machine.mjs';
 import { clients } from './drills/clients.mjs';
 import { databaseAway } from './drills/database-away.mjs';
-import { databaseBusy } from './drills/database-busy.mjs';
+import { databaseTimeout } from './drills/database-busy.mjs';
 import { load } from './drills/load.mjs';
 import { migrations } from './drills/migrations.mjs';
 import { crashing, stopping } from './drills/stopping.mjs';
@@ -18,7 +18,7 @@ import { ourService, stockNest } from './subjects.mjs';
 const REPORT = 'template/faults/report.md';
 
 const DRILLS = [
-  ...[...stopping, ...crashing, ...databaseAway, ...databaseBusy],
+  ...[...stopping, ...crashing, ...databaseAway, ...databaseTimeout],
   ...[...writes, ...clients, ...migrations, ...load],
 ];
 

@@ -264,7 +264,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     /startup probe/,
     behave({
       neverReady:
-        'Waiting for database app at db for 53 s, past DATABASE_STARTUP_BUDGET_MS (30000 ms): timeout expired',
+        'Waiting for database app at db for 53 s, past DATABASE_STARTUP_WARN_AFTER_MS (30000 ms): timeout expired',
     }),
   );
   stops(

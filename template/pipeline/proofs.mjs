@@ -120,7 +120,7 @@ export class Project {
     Object.assign(this.variables, {
       APP_OIDC_ISSUERS: 'https://accounts.google.com',
       APP_OIDC_AUDIENCE: 'https://orders.example',
-      APP_OIDC_CALLERS: `${DEPLOYER}=vouchers:read`,
+      APP_OIDC_SCOPE_GRANTS: `${DEPLOYER}=vouchers:read`,
     });
     return result;
   }

@@ -329,8 +329,8 @@ describe('repository: what the files say', () => {
     [
       'repository.probes',
       'src/platform/config/env.ts',
-      'DATABASE_STARTUP_BUDGET_MS = 30_000',
-      'DATABASE_STARTUP_BUDGET_MS = 60_000',
+      'DATABASE_STARTUP_WARN_AFTER_MS = 30_000',
+      'DATABASE_STARTUP_WARN_AFTER_MS = 60_000',
       /needs twice the 60 s/,
     ],
     [
@@ -373,7 +373,7 @@ describe('repository: what the files say', () => {
     [
       'repository.secrets',
       '.github/workflows/deploy.yml',
-      '${{ env.GCP_DEPLOYER }}',
+      '${{ env.GCP_DEPLOY_SERVICE_ACCOUNT }}',
       '${{ secrets.GCP_SA_KEY }}',
       /deploy\.yml uses a secret/,
     ],
@@ -853,7 +853,7 @@ describe('--explain', () => {
     ],
     ['The environment is not usable:', 'The environment is not usable'],
     [
-      'Waiting for database app at db:5432 for 53 s, past DATABASE_STARTUP_BUDGET_MS (30000 ms): connect ECONNREFUSED',
+      'Waiting for database app at db:5432 for 53 s, past DATABASE_STARTUP_WARN_AFTER_MS (30000 ms): connect ECONNREFUSED',
       'Waiting for database',
     ],
     ['2 pending: run the migrations of this build', 'pending: run the migrations'],

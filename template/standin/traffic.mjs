@@ -102,7 +102,7 @@ function knows(env, headers) {
     claims?.email_verified &&
     valueOf('OIDC_ISSUERS').split(',').includes(claims.iss) &&
     claims.aud === valueOf('OIDC_AUDIENCE') &&
-    valueOf('OIDC_CALLERS')
+    valueOf('OIDC_SCOPE_GRANTS')
       .split(',')
       .some((caller) => caller.trim().startsWith(`${claims.email}=`)),
   );

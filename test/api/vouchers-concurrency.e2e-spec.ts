@@ -14,7 +14,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   apiKey = await givenApiKey(database, { scopes: ['vouchers:read', 'vouchers:write', 'vouchers:redeem'] });
   // It is about what is right, not how fast: nobody is turned away.
-  const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info', DATABASE_POOL_TIMEOUT_MS: '20000' };
+  const env = { DATABASE_URL: database.url, LOG_LEVEL: 'info', DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000' };
   instances = await Promise.all([startProgram(env), startProgram(env)]);
   for (const { url } of instances) await until(async () => (await fetch(`${url}/health/ready`)).ok);
 });

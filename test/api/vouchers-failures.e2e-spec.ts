@@ -31,7 +31,7 @@ describe('the database', () => {
     const holder = await sut.database.hold('SELECT 1 FROM vouchers WHERE id = $1 FOR UPDATE', [id]);
     const { body, headers } = await sut.http.patch(`/v1/vouchers/${id}`).send({ active: false }).expect(503);
     await holder.release();
-    expect(body.code).toBe('database_busy');
+    expect(body.code).toBe('database_timeout');
     expect(headers['retry-after']).toBe('1');
   });
 

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { docker, LABEL } from './docker.mjs';
 
-const MOST_MEGABYTES = 12;
+const MAX_MEGABYTES = 12;
 
 /** What the image is and has in it; throws when that is more than it takes to run the service. */
 export async function inspectImage(image) {
@@ -33,7 +33,7 @@ export async function inspectImage(image) {
 
   const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
   const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
-  assert.ok(megabytes < MOST_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
+  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
   return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB of our own; no shell, no npm, no sources` };
 }
 

@@ -53,7 +53,7 @@ describe('a service that starts before its database', () => {
     const there = new URL(migrated.url);
     const port = await freePort();
     const early = Object.assign(new URL(there), { port: String(port) });
-    sut = await startProgram({ DATABASE_URL: early.href, DATABASE_STARTUP_BUDGET_MS: '1000' });
+    sut = await startProgram({ DATABASE_URL: early.href, DATABASE_STARTUP_WARN_AFTER_MS: '1000' });
 
     expect((await fetch(`${sut.url}/health/live`)).status).toBe(200);
     expect((await fetch(`${sut.url}/health/startup`)).status).toBe(503);
@@ -64,14 +64,14 @@ describe('a service that starts before its database', () => {
     expect(await refused.json()).toMatchObject({ code: 'database_unavailable' });
     await until(() => sut.lines.some(({ severity }) => severity === 'ERROR'));
     expect(sut.lines.find(({ severity }) => severity === 'ERROR')?.message).toMatch(
-      new RegExp(`^Waiting for database \\w+ at 127.0.0.1:${port} for \\d s, past DATABASE_STARTUP_BUDGET_MS`),
+      new RegExp(`^Waiting for database \\w+ at 127.0.0.1:${port} for \\d s, past DATABASE_STARTUP_WARN_AFTER_MS`),
     );
 
     door = openDoor(port, there);
     await until(async () => (await fetch(`${sut.url}/health/ready`)).ok, 2_000);
     expect((await fetch(`${sut.url}/v1/me`, { headers })).status).toBe(200);
     expect(sut.lines).toContainEqual(
-      expect.objectContaining({ connectMs: expect.any(Number), budgetMs: 1000, attempts: expect.any(Number) }),
+      expect.objectContaining({ connectMs: expect.any(Number), warnAfterMs: 1000, attempts: expect.any(Number) }),
     );
     expect((await sut.stop()).code).toBe(0);
   });

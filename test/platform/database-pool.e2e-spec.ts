@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Put } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { Public } from '../../src/platform/auth/auth.decorators.js';
-import { inTransaction } from '../../src/platform/database/in-transaction.js';
+import { withRetryableTransaction } from '../../src/platform/database/retryable-transaction.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
 import { until } from '../support/until.js';
@@ -20,7 +20,7 @@ class CounterController {
 
   @Put()
   count(): Promise<unknown> {
-    return inTransaction(this.dataSource.manager, (manager) =>
+    return withRetryableTransaction(this.dataSource.manager, (manager) =>
       manager.query('UPDATE counter SET value = value + 1 WHERE id = $1', [1]),
     );
   }
@@ -78,13 +78,13 @@ describe('a server that has gone silent', () => {
 });
 
 describe('a pool without an idle connection', () => {
-  it('lets a request wait for no longer than DATABASE_POOL_TIMEOUT_MS', async () => {
-    await start({ DATABASE_POOL_MAX: '1', DATABASE_POOL_TIMEOUT_MS: '50' });
+  it('lets a request wait for no longer than DATABASE_POOL_ACQUIRE_TIMEOUT_MS', async () => {
+    await start({ DATABASE_POOL_MAX: '1', DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '50' });
     const row = await holdTheRow();
     const waiting = count();
     await until(isSomeoneWaiting);
     const { status, headers, body } = await read();
-    expect([status, body.code, headers['retry-after']]).toEqual([503, 'database_unavailable', '1']);
+    expect([status, body.code, headers['retry-after']]).toEqual([503, 'database_timeout', '1']);
     expect(await isSomeoneWaiting()).toBe(true);
     await row.release();
     expect((await waiting).status).toBe(200);
@@ -98,7 +98,7 @@ describe('a lock that another session holds', () => {
     expect(await sut.app.get(DataSource).query('SHOW lock_timeout')).toEqual([{ lock_timeout: '200ms' }]);
     const row = await holdTheRow();
     const { status, body } = await count();
-    expect([status, body.code]).toEqual([503, 'database_busy']);
+    expect([status, body.code]).toEqual([503, 'database_timeout']);
     expect(await isSomeoneWaiting()).toBe(false);
     await row.release();
   });
@@ -135,7 +135,7 @@ describe('a transaction that PostgreSQL ends for the sake of another', () => {
 
     await giveWay('> 0', '40001');
     const { status, body } = await count();
-    expect([status, body.code]).toEqual([503, 'database_busy']);
+    expect([status, body.code]).toEqual([503, 'database_timeout']);
     expect(await sut.database.query('SELECT last_value FROM tries')).toEqual([{ last_value: '3' }]);
   });
 });
@@ -157,8 +157,8 @@ describe('named statements', () => {
     expect([status, body]).toEqual([200, [{ value: '0' }]]);
   });
 
-  it('are not used with DATABASE_NAMED_STATEMENTS=false', async () => {
-    await start({ DATABASE_POOL_MAX: '1', DATABASE_NAMED_STATEMENTS: 'false' });
+  it('are not used with DATABASE_PREPARED_STATEMENTS=false', async () => {
+    await start({ DATABASE_POOL_MAX: '1', DATABASE_PREPARED_STATEMENTS: 'false' });
     await read();
     expect(await sut.app.get(DataSource).query(named)).toEqual([]);
   });

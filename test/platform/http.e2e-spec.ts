@@ -103,7 +103,7 @@ it('a client that does not read its answer loses the connection, and no longer c
       return 'x'.repeat(32 * 1024 ** 2); // more than the buffers of both sides
     }
   }
-  const env = { HANDLER_TIMEOUT_MS: '500', MAX_CONCURRENT_REQUESTS: '1' };
+  const env = { HANDLER_TIMEOUT_MS: '500', CONCURRENCY_LIMIT: '1' };
   const large = await createTestApp({ env, controllers: [LargeController] });
   const { port, hostname } = new URL(large.url);
   const socket = connect(Number(port), hostname).on('error', () => undefined);

@@ -16,7 +16,7 @@ let sut: TestApp;
 beforeAll(async () => {
   [issuer, stranger] = [await startIssuer(), await startIssuer()];
   sut = await createTestApp({
-    env: { OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CALLERS: CALLERS },
+    env: { OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_SCOPE_GRANTS: CALLERS },
     controllers: [NotesController],
   });
 });
@@ -72,7 +72,7 @@ describe('a token', () => {
   });
 });
 
-describe('OIDC_CALLERS', () => {
+describe('OIDC_SCOPE_GRANTS', () => {
   const email = 'ci@project.iam.gserviceaccount.com';
 
   it.each([

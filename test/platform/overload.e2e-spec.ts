@@ -17,11 +17,11 @@ class SlowController {
 
 let sut: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp({ env: { MAX_CONCURRENT_REQUESTS: '2' }, controllers: [SlowController] });
+  sut = await createTestApp({ env: { CONCURRENCY_LIMIT: '2' }, controllers: [SlowController] });
 });
 afterAll(() => sut.close());
 
-it('refuses a request at once while MAX_CONCURRENT_REQUESTS others are worked on, and none of the probes', async () => {
+it('refuses a request at once while CONCURRENCY_LIMIT others are worked on, and none of the probes', async () => {
   const slow = [1, 2].map(() => sut.anonymous.get('/slow').then(({ status }) => status));
   await until(() => inFlight.length === 2);
 

@@ -112,7 +112,7 @@ describe('the database', () => {
     const holder = await sut.database.hold('LOCK TABLE api_keys');
     const { body, headers } = await request().expect(503);
     await holder.release();
-    expect(body.code).toBe('database_busy');
+    expect(body.code).toBe('database_timeout');
     expect(headers['retry-after']).toBe('1');
   });
 

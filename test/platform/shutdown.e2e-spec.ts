@@ -102,7 +102,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
 describe('While the service drains', () => {
   it('is not ready, and still serves, on connections that it closes', async () => {
     const agent = new Agent({ keepAlive: true });
-    await start({ SHUTDOWN_DRAIN_MS: '700' });
+    await start({ SHUTDOWN_DELAY_MS: '700' });
     expect((await send('/', { agent })).headers.connection).toBe('keep-alive');
     const stopped = program.stop();
     await until(() => hasLogged('SIGTERM: 0 requests in flight'));

@@ -26,7 +26,7 @@ const JOB_CONNECTIONS = 2;
 /** Cloud Run kills a container so long after SIGTERM: https://cloud.google.com/run/docs/container-contract#instance-shutdown */
 const KILL_AFTER_MS = 10_000;
 /** The longest that both of Google's documents on startup probes allow. */
-const LONGEST_WINDOW_S = 240;
+const MAX_WINDOW_S = 240;
 
 const SERVICE = readManifest('deploy/service.yaml');
 const JOB = readManifest('deploy/migrate-job.yaml');
@@ -128,13 +128,13 @@ describe('the port', () => {
 
 describe('probes', () => {
   it('give a start twice the time that the database may take to connect, and what Cloud Run allows', () => {
-    expect(startup.window * 1_000).toBeGreaterThanOrEqual(2 * env.DATABASE_STARTUP_BUDGET_MS);
-    expect(startup.window).toBeLessThanOrEqual(LONGEST_WINDOW_S);
+    expect(startup.window * 1_000).toBeGreaterThanOrEqual(2 * env.DATABASE_STARTUP_WARN_AFTER_MS);
+    expect(startup.window).toBeLessThanOrEqual(MAX_WINDOW_S);
   });
 
   it('let the service say what it waits for before the start is given up', () => {
     // The budget's last attempt may begin just before its end.
-    const saidAfterMs = env.DATABASE_STARTUP_BUDGET_MS + env.DATABASE_CONNECT_TIMEOUT_MS;
+    const saidAfterMs = env.DATABASE_STARTUP_WARN_AFTER_MS + env.DATABASE_CONNECT_TIMEOUT_MS;
     expect(saidAfterMs).toBeLessThan(startup.window * 1_000);
   });
 
@@ -186,7 +186,7 @@ describe('capacity', () => {
   });
 
   it('lets Cloud Run send no more requests at once than the service takes', () => {
-    expect(revision.spec!.containerConcurrency).toBeLessThanOrEqual(env.MAX_CONCURRENT_REQUESTS);
+    expect(revision.spec!.containerConcurrency).toBeLessThanOrEqual(env.CONCURRENCY_LIMIT);
   });
 
   it.each([

@@ -19,7 +19,7 @@ export const PLACEHOLDERS: Record<string, string> = {
   INGRESS: 'all',
   APP_OIDC_ISSUERS: 'https://accounts.google.com',
   APP_OIDC_AUDIENCE: 'https://orders.example.com',
-  APP_OIDC_CALLERS: 'deployer@my-project.iam.gserviceaccount.com=orders:read orders:write',
+  APP_OIDC_SCOPE_GRANTS: 'deployer@my-project.iam.gserviceaccount.com=orders:read orders:write',
   APP_CORS_ORIGINS: '',
   DATABASE_URL_VERSION: '3',
   MIGRATOR_DATABASE_URL_VERSION: '1',

@@ -3,7 +3,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import '../../build/app.module.js'; // its controllers declare the scopes
-import { apiKeyId, createApiKey, hashApiKey } from '../../build/platform/auth/api-key.js';
+import { parseApiKeyId, createApiKey, hashApiKey } from '../../build/platform/auth/api-key.js';
 import { declaredScopes } from '../../build/platform/auth/auth.decorators.js';
 import { DEVELOPMENT, startPostgres } from './postgres.mjs';
 
@@ -26,7 +26,7 @@ await client.end();
 await database.stop();
 
 async function register(key) {
-  const id = apiKeyId(key);
+  const id = parseApiKeyId(key);
   if (!id) return false;
   const { rowCount } = await client.query(
     `INSERT INTO api_keys (id, name, hash, scopes) VALUES ($1, 'development', $2, $3)

@@ -81,7 +81,7 @@ export class Project {
       service,
       job: `${service}-migrate`,
       repository: variable('GCP_ARTIFACT_REPOSITORY') ?? service,
-      deployer: variable('GCP_DEPLOYER') ?? account('deploy'),
+      deployer: variable('GCP_DEPLOY_SERVICE_ACCOUNT') ?? account('deploy'),
       runtime: variable('GCP_RUNTIME_ACCOUNT') ?? account('runtime'),
       migrator: variable('GCP_MIGRATOR_ACCOUNT') ?? account('migrate'),
       builder: variable('GCP_BUILD_ACCOUNT') ?? account('build'),

@@ -101,7 +101,7 @@ export const TROUBLES = [
     pattern:
       /iam\.serviceAccounts\.(getAccessToken|getOpenIdToken)\b|generate Google Cloud (OAuth 2\.0 )?[Aa]ccess [Tt]oken.*The caller does not have permission/,
     cause:
-      'The workflow may not act as the deployer: roles/iam.workloadIdentityUser is missing on it, GCP_DEPLOYER is another account, or the grant is younger than five minutes.',
+      'The workflow may not act as the deployer: roles/iam.workloadIdentityUser is missing on it, GCP_DEPLOY_SERVICE_ACCOUNT is another account, or the grant is younger than five minutes.',
     fix: `${BOOTSTRAP_AGAIN}. Then wait five minutes`,
   },
   {
@@ -272,8 +272,8 @@ export const TROUBLES = [
     fix: 'Correct the repository variable (APP_…), the secret or deploy/service.yaml',
   },
   {
-    message: 'Waiting for database … past DATABASE_STARTUP_BUDGET_MS',
-    pattern: /past DATABASE_STARTUP_BUDGET_MS/,
+    message: 'Waiting for database … past DATABASE_STARTUP_WARN_AFTER_MS',
+    pattern: /past DATABASE_STARTUP_WARN_AFTER_MS/,
     cause:
       'The database cannot be reached: wrong address, no roles/cloudsql.client, or it needs longer than the budget.',
     fix: 'The line itself has the reason. DEPLOYMENT.md, "Time to connect"',

@@ -15,8 +15,8 @@ export function createApiKey(id = randomBytes(8).toString('hex')): { key: string
 }
 
 /** @returns the id of a well-formed key, or undefined: a typing error costs no query */
-export function apiKeyId(key: string): string | undefined {
-  const [, body = '', id, sum] = API_KEY.exec(key) ?? [];
+export function parseApiKeyId(token: string): string | undefined {
+  const [, body = '', id, sum] = API_KEY.exec(token) ?? [];
   return sum === checksum(body) ? id : undefined;
 }
 
@@ -26,8 +26,8 @@ export function hashApiKey(key: string): string {
 }
 
 /** Compares in a time that tells nothing of where the two differ. */
-export function isKeyOf(key: string, expected: string): boolean {
-  return timingSafeEqual(Buffer.from(hashApiKey(key)), Buffer.from(expected));
+export function verifyApiKey(token: string, expectedHash: string): boolean {
+  return timingSafeEqual(Buffer.from(hashApiKey(token)), Buffer.from(expectedHash));
 }
 
 const checksum = (text: string) => crc32(text).toString(16).padStart(8, '0');

@@ -1,13 +1,13 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
-import { apiKeyId, isKeyOf } from './api-key.js';
+import { parseApiKeyId, verifyApiKey } from './api-key.js';
 import { ApiKey } from './api-key.entity.js';
 import { CredentialError, type Principal } from './principal.js';
 
 /** How long a key is taken for what it was: a revocation works on every instance after this. */
-const CACHED_MS = 30_000;
-const USE_NOTED_EVERY_MS = 60_000;
+const CACHE_TTL_MS = 30_000;
+const LAST_USED_INTERVAL_MS = 60_000;
 
 @Injectable()
 export class ApiKeysService {
@@ -21,12 +21,12 @@ export class ApiKeysService {
    * @throws {CredentialError}
    * @throws {Error} of the database when it cannot tell
    */
-  async authenticate(presented: string): Promise<Principal> {
-    const id = apiKeyId(presented);
+  async authenticate(token: string): Promise<Principal> {
+    const id = parseApiKeyId(token);
     if (!id) throw new CredentialError('That is not an API key of this service');
     const cached = this.verified.get(id);
     const key = cached && cached.until > Date.now() ? cached.key : await this.keys.findOneBy({ id });
-    if (!key || !isKeyOf(presented, key.hash)) {
+    if (!key || !verifyApiKey(token, key.hash)) {
       throw new CredentialError('There is no such API key');
     }
     // Whoever holds the whole key may know what became of it.
@@ -35,15 +35,15 @@ export class ApiKeysService {
       throw new CredentialError('The API key has expired');
     }
     if (key !== cached?.key) {
-      this.verified.set(id, { key, until: Date.now() + CACHED_MS });
-      await this.noteUse(key);
+      this.verified.set(id, { key, until: Date.now() + CACHE_TTL_MS });
+      await this.updateLastUsed(key);
     }
     return { kind: 'api_key', id: `api_key:${id}`, name: key.name, scopes: key.scopes, expiresAt: key.expiresAt };
   }
 
   /** The condition stands in the statement, too: other instances note the use of the same key. */
-  private async noteUse({ id, lastUsedAt }: ApiKey): Promise<void> {
-    if (lastUsedAt && Date.now() - lastUsedAt.valueOf() < USE_NOTED_EVERY_MS) return;
+  private async updateLastUsed({ id, lastUsedAt }: ApiKey): Promise<void> {
+    if (lastUsedAt && Date.now() - lastUsedAt.valueOf() < LAST_USED_INTERVAL_MS) return;
     try {
       await this.keys.query(
         `UPDATE api_keys SET last_used_at = now()

@@ -5,58 +5,58 @@ import { Problem } from '../problems/problem.js';
 import { issuerUnavailable } from './auth.problems.js';
 
 /** After this time keys are asked for again, so that one that the issuer has withdrawn is forgotten. */
-const FRESH_MS = 10 * 60_000;
+const REFRESH_INTERVAL_MS = 10 * 60_000;
 /** An issuer that hangs is not waited for longer than this while keys are known. */
-const PATIENCE_MS = 500;
+const STALE_WAIT_MS = 500;
 /** Whoever makes up key ids would otherwise make us ask the issuer as often as they like. */
-const ASK_EVERY_MS = 30_000;
+const FETCH_COOLDOWN_MS = 30_000;
 /** While no key is known nothing can be verified, and a short outage should stay short. */
-const ASK_AT_FIRST_EVERY_MS = 1_000;
-const TIMEOUT_MS = 3_000;
+const INITIAL_FETCH_COOLDOWN_MS = 1_000;
+const FETCH_TIMEOUT_MS = 3_000;
 
 /**
  * The public keys of an issuer, found by discovery and kept: while the issuer is away, those that are known go on
  * verifying. jose's own remote key set forgets them after a time, and does not count failures when it limits how often
  * it asks. See https://openid.net/specs/openid-connect-discovery-1_0.html
  */
-export class IssuerKeys {
-  private readonly logger = new Logger(IssuerKeys.name);
-  private known?: JWTVerifyGetKey;
+export class IssuerJwks {
+  private readonly logger = new Logger(IssuerJwks.name);
+  private keySet?: JWTVerifyGetKey;
   private loading?: Promise<void>;
   private loadedAt = -Infinity;
-  private askedAt = -Infinity;
+  private attemptedAt = -Infinity;
   private failure?: unknown;
 
   constructor(readonly issuer: string) {}
 
   /** The key that a token's header names. @throws {Problem} issuer_unavailable when that cannot be told now */
-  readonly find: JWTVerifyGetKey = async (header, token) => {
-    if (!this.known) await this.load();
-    else if (Date.now() - this.loadedAt > FRESH_MS) {
-      await Promise.race([this.load(), setTimeout(PATIENCE_MS, undefined, { ref: false })]);
+  readonly getKey: JWTVerifyGetKey = async (header, token) => {
+    if (!this.keySet) await this.load();
+    else if (Date.now() - this.loadedAt > REFRESH_INTERVAL_MS) {
+      await Promise.race([this.load(), setTimeout(STALE_WAIT_MS, undefined, { ref: false })]);
     }
     try {
-      if (this.known) return await this.known(header, token);
+      if (this.keySet) return await this.keySet(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       await this.load();
-      if (!this.failure) return this.known!(header, token);
+      if (!this.failure) return this.keySet!(header, token);
     }
     // Without any key, or perhaps without a new one.
     throw new Problem(issuerUnavailable, { headers: { 'Retry-After': '5' }, cause: this.failure });
   };
 
   private async load(): Promise<void> {
-    const pause = this.known ? ASK_EVERY_MS : ASK_AT_FIRST_EVERY_MS;
-    if (!this.loading && Date.now() - this.askedAt > pause) {
-      this.askedAt = Date.now();
-      this.loading = this.ask().finally(() => (this.loading = undefined));
+    const pause = this.keySet ? FETCH_COOLDOWN_MS : INITIAL_FETCH_COOLDOWN_MS;
+    if (!this.loading && Date.now() - this.attemptedAt > pause) {
+      this.attemptedAt = Date.now();
+      this.loading = this.fetchKeySet().finally(() => (this.loading = undefined));
     }
     await this.loading;
   }
 
-  private async ask(): Promise<void> {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+  private async fetchKeySet(): Promise<void> {
+    const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
     const url = `${this.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
     try {
       const { issuer, jwks_uri: location } = await fetchJson<{ issuer?: string; jwks_uri?: string }>(url, signal);
@@ -64,7 +64,7 @@ export class IssuerKeys {
       if (this.issuer.startsWith('https:') && !location?.startsWith('https:')) throw new Error('jwks_uri is not https');
       const keySet = await fetchJson<JSONWebKeySet>(String(location), signal);
       if (keySet.keys.length === 0) throw new Error('The key set is empty');
-      this.known = createLocalJWKSet(keySet);
+      this.keySet = createLocalJWKSet(keySet);
       this.loadedAt = Date.now();
       this.failure = undefined;
     } catch (cause) {

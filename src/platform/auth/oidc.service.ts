@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
-import { Env, OIDC_CALLER } from '../config/env.js';
-import { IssuerKeys } from './issuer-jwks.js';
+import { Env, OIDC_SCOPE_GRANT } from '../config/env.js';
+import { IssuerJwks } from './issuer-jwks.js';
 import { Problem } from '../problems/problem.js';
 import { CredentialError, type Principal } from './principal.js';
 
@@ -27,15 +27,15 @@ const CLOCK_SKEW_S = 30;
 @Injectable()
 export class OidcService {
   private readonly logger = new Logger(OidcService.name);
-  private readonly issuers: Map<string, IssuerKeys>;
-  /** The scopes of OIDC_CALLERS, by issuer and who is meant. */
+  private readonly issuers: Map<string, IssuerJwks>;
+  /** The scopes of OIDC_SCOPE_GRANTS, by issuer and who is meant. */
   private readonly callers: Map<string, string[]>;
 
   constructor(private readonly env: Env) {
-    this.issuers = new Map(env.OIDC_ISSUERS.map((issuer) => [issuer, new IssuerKeys(issuer)]));
+    this.issuers = new Map(env.OIDC_ISSUERS.map((issuer) => [issuer, new IssuerJwks(issuer)]));
     this.callers = new Map(
-      env.OIDC_CALLERS.map((entry) => {
-        const [, issuer = env.OIDC_ISSUERS[0], caller = '', scopes = ''] = OIDC_CALLER.exec(entry) ?? [];
+      env.OIDC_SCOPE_GRANTS.map((entry) => {
+        const [, issuer = env.OIDC_ISSUERS[0], caller = '', scopes = ''] = OIDC_SCOPE_GRANT.exec(entry) ?? [];
         const kind = caller.includes('@') && !caller.startsWith('sub:') ? 'email' : 'sub';
         return [`${issuer} ${kind} ${caller.replace(/^sub:/, '')}`, scopes.split(' ')];
       }),
@@ -68,7 +68,7 @@ export class OidcService {
     try {
       const keys = this.issuers.get(decodeJwt(token).iss ?? '');
       if (!keys) throw new errors.JWTInvalid('the issuer is not one that this service trusts');
-      const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys.getKey, {
         issuer: keys.issuer,
         audience: this.env.OIDC_AUDIENCE,
         algorithms: ALGORITHMS,

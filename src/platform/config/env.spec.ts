@@ -42,13 +42,13 @@ describe('loadEnv', () => {
     ['DATABASE_URL', 'postgresql://secret@host:port/app'],
     ['DATABASE_POOL_MAX', '0'],
     ['DATABASE_CONNECT_TIMEOUT_MS', '5'],
-    ['DATABASE_STARTUP_BUDGET_MS', '-1'],
+    ['DATABASE_STARTUP_WARN_AFTER_MS', '-1'],
     ['DATABASE_STATEMENT_TIMEOUT_MS', '10s'],
     ['OIDC_ISSUERS', 'accounts.google.com'],
     ['OIDC_ISSUERS', 'http://issuer.example.com'],
     ['OIDC_ISSUERS', 'https://issuer.example.com?secret'],
-    ['OIDC_CALLERS', 'secret@example.com'],
-    ['OIDC_CALLERS', 'secret@example.com='],
+    ['OIDC_SCOPE_GRANTS', 'secret@example.com'],
+    ['OIDC_SCOPE_GRANTS', 'secret@example.com='],
     ['CORS_ORIGINS', '*'],
     ['CORS_ORIGINS', 'https://app.example.com/'],
     ['CORS_ORIGINS', 'https://app.example.com,null'],
@@ -56,7 +56,7 @@ describe('loadEnv', () => {
     ['TRUST_PROXY_HOPS', 'true'],
     ['HANDLER_TIMEOUT_MS', '0'],
     ['SHUTDOWN_TIMEOUT_MS', 'never'],
-    ['SHUTDOWN_DRAIN_MS', '9000'],
+    ['SHUTDOWN_DELAY_MS', '9000'],
     ['COMMIT_SHA', 'main'],
   ])('refuses %s=%s, naming the variable and not the value', (name, value) => {
     const [line, ...others] = complaints({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
@@ -81,19 +81,19 @@ describe('loadEnv', () => {
 
   it('refuses issuers without an audience, and callers of several issuers that do not say of which', () => {
     const OIDC_ISSUERS = 'https://a.example.com, https://b.example.com/realms/one';
-    const OIDC_CALLERS = 'https://a.example.com ci@example.com=a b,someone=c';
-    expect(complaints({ OIDC_ISSUERS, OIDC_CALLERS }).map((line) => line.replace(/ .*/, ''))).toEqual([
+    const OIDC_SCOPE_GRANTS = 'https://a.example.com ci@example.com=a b,someone=c';
+    expect(complaints({ OIDC_ISSUERS, OIDC_SCOPE_GRANTS }).map((line) => line.replace(/ .*/, ''))).toEqual([
       'OIDC_AUDIENCE',
-      'OIDC_CALLERS',
+      'OIDC_SCOPE_GRANTS',
     ]);
     const callers = 'https://c.example.com ci@example.com=a,me=b,me=c';
-    expect(complaints({ OIDC_CALLERS: callers })).toEqual([
-      'OIDC_ISSUERS must be set with OIDC_CALLERS or OIDC_CLIENT_ID: without, no token is accepted',
-      'OIDC_CALLERS must name issuers of OIDC_ISSUERS and no others',
-      'OIDC_CALLERS must name each caller once, with all of its scopes',
+    expect(complaints({ OIDC_SCOPE_GRANTS: callers })).toEqual([
+      'OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without, no token is accepted',
+      'OIDC_SCOPE_GRANTS must name issuers of OIDC_ISSUERS and no others',
+      'OIDC_SCOPE_GRANTS must name each caller once, with all of its scopes',
     ]);
-    const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_CALLERS });
-    expect(one.OIDC_CALLERS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
+    const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_SCOPE_GRANTS });
+    expect(one.OIDC_SCOPE_GRANTS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
   });
 
   it('takes the forms of a database URL that Cloud SQL needs', () => {

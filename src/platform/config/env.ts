@@ -13,8 +13,8 @@ import {
 } from 'class-validator';
 import { Client } from 'pg';
 
-/** An entry of OIDC_CALLERS: an issuer and a space where there are several, an e-mail address or subject, its scopes. */
-export const OIDC_CALLER = /^(?:(https?:\/\/\S+) )?(\S+)=([^\s=]+(?: [^\s=]+)*)$/;
+/** An entry of OIDC_SCOPE_GRANTS: an issuer and a space where there are several, an e-mail address or subject, its scopes. */
+export const OIDC_SCOPE_GRANT = /^(?:(https?:\/\/\S+) )?(\S+)=([^\s=]+(?: [^\s=]+)*)$/;
 
 /**
  * Every variable that the service reads, with its default. Durations are milliseconds.
@@ -51,16 +51,16 @@ export class Env {
   DATABASE_CONNECT_TIMEOUT_MS = 2_000;
 
   @Integer(10, 60_000)
-  DATABASE_POOL_TIMEOUT_MS = 800;
+  DATABASE_POOL_ACQUIRE_TIMEOUT_MS = 800;
 
   @Integer(1_000, 240_000)
-  DATABASE_STARTUP_BUDGET_MS = 30_000;
+  DATABASE_STARTUP_WARN_AFTER_MS = 30_000;
 
   @Integer(100, 600_000)
   DATABASE_STATEMENT_TIMEOUT_MS = 5_000;
 
   @Flag()
-  DATABASE_NAMED_STATEMENTS = true;
+  DATABASE_PREPARED_STATEMENTS = true;
 
   @List(isIssuer, 'must be URLs with https:// and no query, separated by commas')
   OIDC_ISSUERS: string[] = [];
@@ -69,10 +69,10 @@ export class Env {
   OIDC_AUDIENCE?: string;
 
   @List(
-    (entry) => OIDC_CALLER.test(entry),
+    (entry) => OIDC_SCOPE_GRANT.test(entry),
     'must be entries such as ci@example.com=orders:read orders:write, separated by commas',
   )
-  OIDC_CALLERS: string[] = [];
+  OIDC_SCOPE_GRANTS: string[] = [];
 
   @IsOptional()
   OIDC_CLIENT_ID?: string;
@@ -87,7 +87,7 @@ export class Env {
   TRUST_PROXY_HOPS = 1;
 
   @Integer(1, 100_000)
-  MAX_CONCURRENT_REQUESTS = 100;
+  CONCURRENCY_LIMIT = 100;
 
   @Integer(100, 3_600_000)
   HANDLER_TIMEOUT_MS = 25_000;
@@ -96,7 +96,7 @@ export class Env {
   SHUTDOWN_TIMEOUT_MS = 8_000;
 
   @Integer(0, 600_000)
-  SHUTDOWN_DRAIN_MS = 0;
+  SHUTDOWN_DELAY_MS = 0;
 
   @IsOptional()
   @Matches(/^[0-9a-f]{7,40}$/, { message: 'must be the 7 to 40 hexadecimal digits of a commit' })
@@ -135,25 +135,25 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
   if (env.NODE_ENV === 'production' && env.LOG_FORMAT === 'pretty') {
     lines.push('LOG_FORMAT must be json in production, where Cloud Logging reads it; unset it');
   }
-  if (env.SHUTDOWN_DRAIN_MS > env.SHUTDOWN_TIMEOUT_MS) {
-    lines.push('SHUTDOWN_DRAIN_MS must not be more than SHUTDOWN_TIMEOUT_MS, of which it is a part; lower it');
+  if (env.SHUTDOWN_DELAY_MS > env.SHUTDOWN_TIMEOUT_MS) {
+    lines.push('SHUTDOWN_DELAY_MS must not be more than SHUTDOWN_TIMEOUT_MS, of which it is a part; lower it');
   }
   if (env.OIDC_ISSUERS.length > 0 && !env.OIDC_AUDIENCE) {
     lines.push('OIDC_AUDIENCE must be set with OIDC_ISSUERS: a token for another service is not one for this');
   }
-  if (env.OIDC_ISSUERS.length === 0 && (env.OIDC_CALLERS.length > 0 || env.OIDC_CLIENT_ID)) {
-    lines.push('OIDC_ISSUERS must be set with OIDC_CALLERS or OIDC_CLIENT_ID: without, no token is accepted');
+  if (env.OIDC_ISSUERS.length === 0 && (env.OIDC_SCOPE_GRANTS.length > 0 || env.OIDC_CLIENT_ID)) {
+    lines.push('OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without, no token is accepted');
   }
-  const callers = env.OIDC_CALLERS.map((entry) => OIDC_CALLER.exec(entry)?.slice(1) ?? []);
+  const callers = env.OIDC_SCOPE_GRANTS.map((entry) => OIDC_SCOPE_GRANT.exec(entry)?.slice(1) ?? []);
   if (callers.some(([issuer]) => issuer && !env.OIDC_ISSUERS.includes(issuer))) {
-    lines.push('OIDC_CALLERS must name issuers of OIDC_ISSUERS and no others');
+    lines.push('OIDC_SCOPE_GRANTS must name issuers of OIDC_ISSUERS and no others');
   }
   // Another issuer may give the same subject or address to someone else.
   if (env.OIDC_ISSUERS.length > 1 && callers.some(([issuer]) => !issuer)) {
-    lines.push('OIDC_CALLERS must begin each entry with its issuer and a space, because OIDC_ISSUERS has several');
+    lines.push('OIDC_SCOPE_GRANTS must begin each entry with its issuer and a space, because OIDC_ISSUERS has several');
   }
   if (new Set(callers.map(([issuer, caller]) => `${issuer} ${caller}`)).size < callers.length) {
-    lines.push('OIDC_CALLERS must name each caller once, with all of its scopes');
+    lines.push('OIDC_SCOPE_GRANTS must name each caller once, with all of its scopes');
   }
   if (lines.length > 0) {
     throw new EnvError(`The environment is not usable:\n${lines.map((line) => `  ${line}`).join('\n')}`);

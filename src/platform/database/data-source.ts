@@ -17,8 +17,8 @@ export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): 
   return {
     type: 'postgres',
     driver: postgresDriver({
-      poolTimeoutMs: env.DATABASE_POOL_TIMEOUT_MS,
-      namedStatements: env.DATABASE_NAMED_STATEMENTS,
+      acquireTimeoutMs: env.DATABASE_POOL_ACQUIRE_TIMEOUT_MS,
+      preparedStatements: env.DATABASE_PREPARED_STATEMENTS,
     }),
     url: env.DATABASE_URL,
     applicationName: packageInfo.name,

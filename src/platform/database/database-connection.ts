@@ -11,9 +11,9 @@ import { DataSource, QueryFailedError, TypeORMError } from 'typeorm';
 import { Env } from '../config/env.js';
 import { reasonOf } from './reason-of.js';
 
-const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 1_000;
-const COMPLAIN_EVERY_MS = 10_000;
+const MIN_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 1_000;
+const LOG_INTERVAL_MS = 10_000;
 
 /**
  * Connects in the background for as long as it takes: on Cloud Run an instance may start before its database, and one
@@ -50,44 +50,44 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
 
   private async connect(): Promise<void> {
     const startedAt = performance.now();
-    let complainAt = 0;
+    let logAt = 0;
     for (let attempt = 1; !this.stop.signal.aborted; attempt++) {
       try {
         await this.dataSource.initialize();
-        return this.report(performance.now() - startedAt, attempt);
+        return this.logConnected(performance.now() - startedAt, attempt);
       } catch (error) {
         // A wrong entity stays wrong; every failure of the database itself may pass.
         if (error instanceof TypeORMError && !(error instanceof QueryFailedError)) throw error;
         const waitedMs = performance.now() - startedAt;
-        if (waitedMs >= complainAt) complainAt = this.complain(error, waitedMs);
+        if (waitedMs >= logAt) logAt = this.logFailure(error, waitedMs);
       }
-      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
+      const wait = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** attempt) * (0.5 + Math.random() / 2);
       await setTimeout(wait, undefined, { signal: this.stop.signal }).catch(() => undefined);
     }
   }
 
-  private report(connectMs: number, attempts: number): void {
+  private logConnected(connectMs: number, attempts: number): void {
     this.connectMs = Math.round(connectMs);
-    const budgetMs = this.env.DATABASE_STARTUP_BUDGET_MS;
+    const warnAfterMs = this.env.DATABASE_STARTUP_WARN_AFTER_MS;
     this.logger.log({
-      message: `Connected to the database after ${this.connectMs} ms, ${((connectMs / budgetMs) * 100).toFixed(1)} % of the budget`,
+      message: `Connected to the database after ${this.connectMs} ms`,
       connectMs: this.connectMs,
-      budgetMs,
+      warnAfterMs,
       attempts,
     });
   }
 
   /** @returns when to complain again, in milliseconds of waiting */
-  private complain(error: unknown, waitedMs: number): number {
-    const budgetMs = this.env.DATABASE_STARTUP_BUDGET_MS;
+  private logFailure(error: unknown, waitedMs: number): number {
+    const warnAfterMs = this.env.DATABASE_STARTUP_WARN_AFTER_MS;
     const { database, host, port } = new Client({ connectionString: this.env.DATABASE_URL });
     const waited = `Waiting for database ${database} at ${host}:${port} for ${Math.round(waitedMs / 1000)} s`;
-    const next = waitedMs + COMPLAIN_EVERY_MS;
-    if (waitedMs < budgetMs) {
+    const next = waitedMs + LOG_INTERVAL_MS;
+    if (waitedMs < warnAfterMs) {
       this.logger.warn(`${waited}: ${reasonOf(error)}`);
-      return Math.min(next, budgetMs);
+      return Math.min(next, warnAfterMs);
     }
-    this.logger.error(`${waited}, past DATABASE_STARTUP_BUDGET_MS (${budgetMs} ms): ${reasonOf(error)}`);
+    this.logger.error(`${waited}, past DATABASE_STARTUP_WARN_AFTER_MS (${warnAfterMs} ms): ${reasonOf(error)}`);
     return next;
   }
 }

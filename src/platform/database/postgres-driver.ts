@@ -1,7 +1,7 @@
 import pg from 'pg';
 
 /** No more statements get a name: a text with values written into it would fill the server's memory. */
-const MOST_NAMES = 200;
+const MAX_STATEMENT_NAMES = 200;
 
 type Connected = (
   error: Error | undefined,
@@ -11,22 +11,22 @@ type Connected = (
 
 /**
  * pg as TypeORM's `driver`, with what the two leave out together: a client whose server has gone silent leaves the pool
- * (https://github.com/brianc/node-postgres/issues/3399), nobody waits longer than `poolTimeoutMs` for one, and with
- * `namedStatements` PostgreSQL parses and plans a statement once for each connection.
+ * (https://github.com/brianc/node-postgres/issues/3399), nobody waits longer than `acquireTimeoutMs` for one, and with
+ * `preparedStatements` PostgreSQL parses and plans a statement once for each connection.
  */
 export function postgresDriver({
-  poolTimeoutMs,
-  namedStatements,
+  acquireTimeoutMs,
+  preparedStatements,
 }: {
-  poolTimeoutMs: number;
-  namedStatements: boolean;
+  acquireTimeoutMs: number;
+  preparedStatements: boolean;
 }) {
   const names = new Map<string, string>();
   /** When the server was last found silent. What was connected then and has not answered since may be dead, too. */
   let silentAt = -Infinity;
 
-  function nameOf(text: string): string | undefined {
-    if (namedStatements && names.size < MOST_NAMES && !names.has(text)) names.set(text, `s${names.size}`);
+  function statementName(text: string): string | undefined {
+    if (preparedStatements && names.size < MAX_STATEMENT_NAMES && !names.has(text)) names.set(text, `s${names.size}`);
     return names.get(text);
   }
 
@@ -39,7 +39,7 @@ export function postgresDriver({
 
     // pg declares many forms; what one returns is passed on.
     override query(...[text, values, ...rest]: unknown[]): never {
-      const name = typeof text === 'string' && Array.isArray(values) ? nameOf(text) : undefined;
+      const name = typeof text === 'string' && Array.isArray(values) ? statementName(text) : undefined;
       const form = name ? [{ name, text, values }, ...rest] : [text, values, ...rest];
       const result: unknown = super.query(...(form as [string]));
       return (result instanceof Promise ? this.watch(result) : result) as never;
@@ -70,10 +70,12 @@ export function postgresDriver({
       let expired = false;
       const expire = () => {
         expired = true;
-        connected(new Error('timeout exceeded when trying to connect'), undefined, () => undefined);
+        const isExhausted = this.totalCount >= this.options.max;
+        const message = isExhausted ? 'Connection pool exhausted' : 'timeout exceeded when trying to connect';
+        connected(new Error(message), undefined, () => undefined);
       };
       // The first connection is opened by no request, and may take connectionTimeoutMillis.
-      const timer = this.idleCount > 0 || this.totalCount === 0 ? undefined : setTimeout(expire, poolTimeoutMs);
+      const timer = this.idleCount > 0 || this.totalCount === 0 ? undefined : setTimeout(expire, acquireTimeoutMs);
       return super.connect((error, client, release) => {
         clearTimeout(timer);
         const isSuspect = client instanceof Client && client.isSuspect;

@@ -3,7 +3,7 @@ import type { Request } from 'express';
 import { type Observable, retry, throwError, timer } from 'rxjs';
 import { QueryFailedError } from 'typeorm';
 
-const PAUSE_MS = 20;
+const RETRY_DELAY_MS = 20;
 
 /** Reads once more when the connection was lost on the way: after a failover, every pool is full of dead ones. */
 @Injectable()
@@ -11,7 +11,7 @@ export class RetryReadsInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const { method } = context.switchToHttp().getRequest<Request>();
     if (method !== 'GET' && method !== 'HEAD') return next.handle();
-    const delay = (error: unknown) => (isLostConnection(error) ? timer(PAUSE_MS) : throwError(() => error));
+    const delay = (error: unknown) => (isLostConnection(error) ? timer(RETRY_DELAY_MS) : throwError(() => error));
     return next.handle().pipe(retry({ count: 1, delay }));
   }
 }

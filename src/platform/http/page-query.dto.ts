@@ -1,11 +1,11 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
-import { WholeNumber } from './query-values.js';
+import { ParseInteger } from './query-values.js';
 
 /** The query parameters of every list. */
 export class PageQueryDto {
   @ApiPropertyOptional({ type: 'integer' })
-  @WholeNumber()
+  @ParseInteger()
   @IsInt()
   @Min(1)
   @Max(100)

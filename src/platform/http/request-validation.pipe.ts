@@ -3,7 +3,7 @@ import type { ValidationError } from 'class-validator';
 import { Problem } from '../problems/problem.js';
 import type { InvalidPartDto } from '../problems/problem.dto.js';
 import { invalidRequest } from '../problems/problem-types.js';
-import { findUnstorable } from './find-unstorable.js';
+import { findInvalidContent } from './find-invalid-content.js';
 import { escapePointer } from './json-pointer.js';
 
 const MAX_REPORTED = 50;
@@ -26,7 +26,7 @@ export class RequestValidationPipe extends ValidationPipe {
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     if (metadata.type === 'custom') return super.transform(value, metadata);
     const part = metadata.type === 'param' ? 'path' : metadata.type;
-    const fault = findUnstorable(value);
+    const fault = findInvalidContent(value);
     if (fault) throw new Problem(invalidRequest, { errors: [{ in: part, ...fault }] });
     if (part === 'body' && (value === undefined || Array.isArray(value))) {
       const detail = value === undefined ? 'is required' : 'must be a JSON object';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, Raw } from 'typeorm';
-import { inTransaction } from '../database/in-transaction.js';
+import { withRetryableTransaction } from '../database/retryable-transaction.js';
 import { Problem } from '../problems/problem.js';
 import type { ProblemDto } from '../problems/problem.dto.js';
 import { toProblem } from '../problems/to-problem.js';
@@ -8,7 +8,7 @@ import { IdempotencyKey } from './idempotency-key.entity.js';
 import { idempotencyKeyInUse, idempotencyKeyReused } from './idempotency.problems.js';
 import type { IdempotentRequest } from './idempotent-request.decorator.js';
 
-const KEPT = `interval '24 hours'`;
+const RETENTION_HOURS = 24;
 
 /** What the work came to: its result, or the conflict (409) that it ended with. */
 type Answer<T> = { result: T } | { problem: ProblemDto };
@@ -28,7 +28,9 @@ export class IdempotencyService {
    */
   async run<T>(request: IdempotentRequest | undefined, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (!request) return work(this.dataSource.manager);
-    const answer = await inTransaction(this.dataSource.manager, (manager) => this.answer(manager, request, work));
+    const answer = await withRetryableTransaction(this.dataSource.manager, (manager) =>
+      this.answer(manager, request, work),
+    );
     if ('problem' in answer) throw new Problem(answer.problem, answer.problem);
     return answer.result;
   }
@@ -49,7 +51,7 @@ export class IdempotencyService {
     const before = await manager.findOneBy(IdempotencyKey, {
       principal,
       key,
-      createdAt: Raw((createdAt) => `${createdAt} > now() - ${KEPT}`),
+      createdAt: Raw((createdAt) => `${createdAt} > now() - interval '${RETENTION_HOURS} hours'`),
     });
     if (before && before.fingerprint !== fingerprint) throw new Problem(idempotencyKeyReused);
     if (before) return JSON.parse(before.answer);
@@ -87,7 +89,7 @@ export class IdempotencyService {
   private async removeExpired(manager: EntityManager): Promise<void> {
     await manager.query(
       `DELETE FROM idempotency_keys WHERE (principal, key) IN (
-         SELECT principal, key FROM idempotency_keys WHERE created_at <= now() - ${KEPT}
+         SELECT principal, key FROM idempotency_keys WHERE created_at <= now() - interval '${RETENTION_HOURS} hours'
          ORDER BY created_at LIMIT 100 FOR UPDATE SKIP LOCKED)`,
     );
   }

@@ -8,16 +8,16 @@ import { Env } from '../config/env.js';
  * What was sent before the signal may not be read yet: Node accepts one waiting connection at each turn of its loop, and
  * closing the server resets the others. So it is closed after so long a time without a new one, or ten of them.
  */
-const ARRIVING_MS = 100;
-const MOST_PAUSES = 10;
+const QUIET_PERIOD_MS = 100;
+const MAX_QUIET_PERIODS = 10;
 
 /** What the process may take beyond SHUTDOWN_TIMEOUT_MS to close its pools; Cloud Run kills it after 10 s in all. */
-const CLOSING_MS = 500;
+const CLOSE_GRACE_MS = 500;
 
 /**
  * Lets a stop go unnoticed: readiness fails, every answer from now on closes its connection, and what is in flight is
  * finished before Nest closes the server and then the pools. Cloud Run sends SIGTERM after it has ceased to route
- * requests here; other platforms need SHUTDOWN_DRAIN_MS to notice.
+ * requests here; other platforms need SHUTDOWN_DELAY_MS to notice.
  */
 @Injectable()
 export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown {
@@ -52,16 +52,16 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     this.enforceDeadline(signal);
-    await sleep(this.env.SHUTDOWN_DRAIN_MS);
-    await this.lastArrivals();
+    await sleep(this.env.SHUTDOWN_DELAY_MS);
+    await this.waitForPendingConnections();
     this.closing = true;
     this.closeUnused();
   }
 
-  private async lastArrivals(): Promise<void> {
-    for (let pause = 0, before = -1; pause < MOST_PAUSES && before !== this.connections; pause++) {
+  private async waitForPendingConnections(): Promise<void> {
+    for (let pause = 0, before = -1; pause < MAX_QUIET_PERIODS && before !== this.connections; pause++) {
       before = this.connections;
-      await sleep(ARRIVING_MS);
+      await sleep(QUIET_PERIOD_MS);
       await nextTurn(); // a process that had no CPU meanwhile has not looked for connections before this
     }
   }
@@ -78,7 +78,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
       this.server.closeAllConnections();
     }, SHUTDOWN_TIMEOUT_MS).unref();
     // A handler that hangs keeps its connection to the database, and the pool would wait for it.
-    if (signal) setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + CLOSING_MS).unref();
+    if (signal) setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + CLOSE_GRACE_MS).unref();
   }
 
   private get server(): Server {

@@ -23,7 +23,7 @@ export function shedLoad(mostAtOnce: number): RequestHandler {
     }
     if (performance.now() - complainedAt > COMPLAIN_EVERY_MS) {
       complainedAt = performance.now();
-      logger.warn(`${atOnce} requests at once (MAX_CONCURRENT_REQUESTS): more are refused`);
+      logger.warn(`${atOnce} requests at once (CONCURRENCY_LIMIT): more are refused`);
     }
     response.writeHead(details.status, { 'Content-Type': 'application/problem+json', 'Retry-After': '1' });
     response.end(JSON.stringify({ ...details, requestId: request.id }));

@@ -16,12 +16,12 @@ const SEVERITIES: Record<string, string> = {
 };
 
 /** Anything shorter would also be found where it is not the password, and break the line. */
-const SHORTEST_SECRET = 4;
+const MIN_SECRET_LENGTH = 4;
 
 const SECRET_HEADERS = ['["authorization"]', '["cookie"]', '["set-cookie"]', '["x-api-key"]'];
 const REDACTED = [...SECRET_HEADERS, ...SECRET_HEADERS.map((header) => `headers${header}`), 'DATABASE_URL'];
 
-const WIRING = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
+const STARTUP_CONTEXTS = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
 
 /** Writes lines in the shape that Cloud Logging reads: https://cloud.google.com/logging/docs/structured-logging */
 export async function createLogger(env: LoggerEnv, destination?: DestinationStream): Promise<Logger> {
@@ -39,11 +39,11 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
       serializers: { req: () => undefined, res: () => undefined },
       redact: { paths: REDACTED, censor: '[redacted]' },
       hooks: {
-        streamWrite: concealing(env.DATABASE_URL),
+        streamWrite: redactCredentials(env.DATABASE_URL),
         // Nest tells its wiring in a line per module and route: for debugging only.
         logMethod(args, method, level) {
           const context = Reflect.get(Object(args[0]), 'context');
-          if (level === this.levels.values.info && WIRING.has(context)) this.debug(...args);
+          if (level === this.levels.values.info && STARTUP_CONTEXTS.has(context)) this.debug(...args);
           else method.apply(this, args);
         },
       },
@@ -65,11 +65,11 @@ const CREDENTIALS =
   /sk(?:_|%5f)[0-9a-f]{16}(?:_|%5f)\w+|eyJ(?![\w-]*?eyJ)[\w-]+\.[\w-]+\.[\w-]*|(bearer(?: |%20))[\w.~+/=-]{10,}|(:\/\/[^:@/\s"]*:)[^@/\s"]+(?=@)/gi;
 
 /** A credential can stand in any error text, so it is looked for in the finished line; the database's password also alone. */
-function concealing(databaseUrl = ''): (line: string) => string {
+function redactCredentials(databaseUrl = ''): (line: string) => string {
   const written = /:\/\/[^:@/]*:([^/?#]+)@/.exec(databaseUrl)?.[1] ?? '';
   const forms = [written, decoded(written)]
     .map((form) => JSON.stringify(form).slice(1, -1))
-    .filter((form) => form.length >= SHORTEST_SECRET);
+    .filter((form) => form.length >= MIN_SECRET_LENGTH);
   return (line) =>
     forms.reduce((text, form) => text.replaceAll(form, '[redacted]'), line).replaceAll(CREDENTIALS, '$1$2[redacted]');
 }

@@ -21,7 +21,7 @@ class RootLoggerModule {}
       inject: [ROOT_LOGGER],
       useFactory: (logger: Logger) => ({
         pinoHttp: { logger },
-        useExisting: true, // the log that a request has from logRequests
+        useExisting: true, // the log that a request has from requestLog
       }),
     }),
   ],

@@ -57,7 +57,7 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
     common.internalError,
     common.handlerTimeout,
     common.databaseUnavailable,
-    common.databaseBusy,
+    common.databaseTimeout,
     common.overloaded,
   ];
 }

@@ -26,6 +26,6 @@ export const databaseUnavailable = defineProblem(
   503,
   'The database cannot be reached at the moment',
 );
-export const databaseBusy = defineProblem('database_busy', 503, 'The database could not do this in time');
+export const databaseTimeout = defineProblem('database_timeout', 503, 'The database could not do this in time');
 export const handlerTimeout = defineProblem('handler_timeout', 503, 'The service could not do this in time');
 export const overloaded = defineProblem('overloaded', 503, 'The service has as much to do as it can');

@@ -10,7 +10,7 @@ import {
 import { Problem, problemCatalog, type ProblemType } from './problem.js';
 import {
   contentTooLarge,
-  databaseBusy,
+  databaseTimeout,
   databaseUnavailable,
   httpError,
   internalError,
@@ -38,6 +38,7 @@ function databaseProblem(error: unknown): Problem | undefined {
   const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
   const code = property(cause, 'code');
   const severity = property(cause, 'severity'); // of an error that PostgreSQL reported
+  if (isPoolExhausted(cause)) return new Problem(databaseTimeout, { cause: error, headers: retrySoon });
   if (severity === 'FATAL' || isUnreachable(cause, code)) {
     return new Problem(databaseUnavailable, { cause: error, headers: retrySoon });
   }
@@ -52,7 +53,7 @@ function databaseProblem(error: unknown): Problem | undefined {
     case '55P03': // lock_not_available, by lock_timeout
     case '40001': // serialization_failure
     case '40P01': // deadlock_detected
-      return new Problem(databaseBusy, { cause: error, headers: retrySoon });
+      return new Problem(databaseTimeout, { cause: error, headers: retrySoon });
     default:
       // Data exceptions: a value that validation let pass and that the column's type refuses.
       return code?.startsWith('22') ? new Problem(invalidRequest, { cause: error }) : undefined;
@@ -68,6 +69,9 @@ function constraintProblem(error: unknown, constraint: string | undefined): Prob
     cause: error,
   });
 }
+
+/** Every connection of the pool was in use for DATABASE_POOL_ACQUIRE_TIMEOUT_MS: the message is that of postgresDriver. */
+const isPoolExhausted = (error: unknown) => error instanceof Error && error.message === 'Connection pool exhausted';
 
 /** Connection failures (Node's error codes, pg's messages), and the states in which PostgreSQL takes no requests. */
 function isUnreachable(error: unknown, code: string | undefined): boolean {

@@ -69,7 +69,7 @@ function raising(code, share) {
   };
 }
 
-export const databaseBusy = [
+export const databaseTimeout = [
   {
     name: 'R7',
     title: 'Every connection of the pool waits for a locked row, at 200 requests/s',

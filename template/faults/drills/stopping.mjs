@@ -27,7 +27,7 @@ export const stopping = [
       const balancer = new Balancer();
       const all = [];
       const start = async () => {
-        const service = await stage.listen({ env: { SHUTDOWN_DRAIN_MS: '1000' } });
+        const service = await stage.listen({ env: { SHUTDOWN_DELAY_MS: '1000' } });
         await balancer.add(service);
         all.push(service);
         return service;
@@ -75,7 +75,7 @@ export const stopping = [
     },
     async run(stage) {
       const service = await stage.serve({
-        env: { SHUTDOWN_DRAIN_MS: '500', DATABASE_STATEMENT_TIMEOUT_MS: '15000' },
+        env: { SHUTDOWN_DELAY_MS: '500', DATABASE_STATEMENT_TIMEOUT_MS: '15000' },
       });
       const agent = new Agent({ keepAlive: true });
       stage.defer(() => agent.destroy());

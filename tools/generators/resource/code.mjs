@@ -115,9 +115,9 @@ function dtoImports({ fields, filters, searched, enums, singular, Singular, up }
       ...['IsBoolean', 'IsIn', 'IsInt', 'IsOptional', 'IsString', 'IsUUID', 'Length', 'Matches', 'Max', 'Min'],
     ),
     from(`${up}platform/http/page-query.dto.js`, 'PageQueryDto'),
-    from(`${up}platform/http/is-instant.decorator.js`, 'IsInstant'),
+    from(`${up}platform/http/is-date-time.decorator.js`, 'IsDateTime'),
     from(`${up}platform/http/is-json-object.decorator.js`, 'IsJsonObject'),
-    from(`${up}platform/http/query-values.js`, 'TrueOrFalse'),
+    from(`${up}platform/http/query-values.js`, 'ParseBoolean'),
     enums.length > 0
       ? `import { ${entity} } from './${singular}.entity.js';`
       : `import type { ${Singular} } from './${singular}.entity.js';`,

@@ -84,7 +84,7 @@ export const FIELD_TYPES = {
     sample: 'true',
     other: 'false',
     invalid: [`'true'`, '1'],
-    filter: ['TrueOrFalse()', 'IsBoolean()'],
+    filter: ['ParseBoolean()', 'IsBoolean()'],
   },
   date: {
     typescript: 'Date',
@@ -93,7 +93,7 @@ export const FIELD_TYPES = {
     sql: 'timestamptz(3)',
     comment: 'With a zone, in the years 2000 to 9999',
     example: `'2030-08-31T22:00:00Z'`,
-    validators: ['IsInstant()'],
+    validators: ['IsDateTime()'],
     sample: `'2030-08-31T22:00:00.123Z'`,
     other: `'2031-01-01T00:00:00.000Z'`,
     each: (n) => `new Date(Date.UTC(2030, 0, ${n})).toISOString()`,

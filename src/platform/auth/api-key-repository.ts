@@ -5,7 +5,7 @@ import { reasonOf } from '../database/reason-of.js';
 import { ApiKey } from './api-key.entity.js';
 
 /** Calls `work` with the keys of DATABASE_URL's database, without starting the application. */
-export async function withKeys<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
+export async function withApiKeyRepository<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
   const dataSource = new DataSource({ ...dataSourceOptions(loadEnv(process.env)), poolSize: 1, entities: [ApiKey] });
   await dataSource.initialize().catch((error: unknown) => {
     throw new Error(`The database cannot be used: ${reasonOf(error)}`, { cause: error });

@@ -32,7 +32,7 @@ export interface PageRequest<Name extends string = string> {
  * @param filters all that narrows the list: a cursor is refused by a list that is filtered or sorted otherwise
  * @throws {Problem} invalid_request when the cursor is not one that this list gave
  */
-export async function keysetPage<Row extends ObjectLiteral & { id: string }, Name extends string>(
+export async function paginate<Row extends ObjectLiteral & { id: string }, Name extends string>(
   query: SelectQueryBuilder<Row>,
   { limit, sort, cursor, ...filters }: PageRequest<Name> & Record<string, unknown>,
   sortKeys: Record<Name, SortKey<Row>>,

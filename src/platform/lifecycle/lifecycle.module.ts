@@ -3,4 +3,4 @@ import { GracefulShutdown } from './graceful-shutdown.js';
 
 @Global()
 @Module({ providers: [GracefulShutdown], exports: [GracefulShutdown] })
-export class ShutdownModule {}
+export class LifecycleModule {}

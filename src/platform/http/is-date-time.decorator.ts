@@ -6,12 +6,12 @@ const RFC_3339 =
   /^\d{4}-(?:0[1-9]|1[0-2])-(\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /** An instant with its zone, from the year 2000 to 9999; the property becomes a Date of milliseconds. */
-export function IsInstant(): PropertyDecorator {
+export function IsDateTime(): PropertyDecorator {
   const message = 'must be a date and time with a zone in the years 2000 to 9999, such as 2030-01-31T12:00:00Z';
   return (target, property) => {
     Transform(({ value }) => toInstant(value) ?? value)(target, property);
     ValidateBy({
-      name: 'isInstant',
+      name: 'isDateTime',
       validator: {
         validate: (value) => value instanceof Date,
         defaultMessage: buildMessage((prefix) => `${prefix}${message}`),

@@ -7,7 +7,7 @@ import { traceFields } from './trace.js';
  * Gives each request a logger whose lines bear its id and its trace, and sums the request up in one line when it is
  * over. pino-http would make three loggers and ask twice for what they bear: a sixth of the time that a request takes.
  */
-export function logRequests(
+export function requestLog(
   logger: Logger,
   { GOOGLE_CLOUD_PROJECT }: Pick<Env, 'GOOGLE_CLOUD_PROJECT'>,
 ): RequestHandler {
