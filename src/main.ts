@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
-import { appOptions, configureApp } from './platform/app.setup.js';
+import { appOptions, configureApp } from './platform/platform.module.js';
 import { loadEnv, loggingEnv } from './platform/config/env.js';
 import { createLogger } from './platform/logging/logger.js';
 import { reportCrashes } from './platform/lifecycle/report-crashes.js';

@@ -35,14 +35,14 @@ before(() => {
   service.run('npm', 'run', 'resource:remove', '--', 'vouchers');
   edit(
     service.folder,
-    'src/platform/app.setup.ts',
+    'src/platform/platform.module.ts',
     "app.set('etag', false);",
     "app.set('etag', false);\n  app.set('x-shop', true);",
   );
   edit(service.folder, 'README.md', '## First calls', '## Calls of the shop');
   service.commitAll('feat: the shop');
 
-  edit(starter, 'src/platform/app.setup.ts', '620_000', '650_000');
+  edit(starter, 'src/platform/platform.module.ts', '620_000', '650_000');
   edit(starter, 'test/platform/http.e2e-spec.ts', '620_000', '650_000');
   edit(starter, 'src/vouchers/vouchers.service.ts', 'one statement needs none', 'one statement needs no more');
   edit(
@@ -82,7 +82,7 @@ test('npm run template:diff shows the action items, and the difference in the wo
 test('--apply brings it in, and keeps what is the team’s own', () => {
   const { status, output } = templateDiff('--apply');
   assert.equal(status, 0, output);
-  const setup = read('src/platform/app.setup.ts');
+  const setup = read('src/platform/platform.module.ts');
   assert.ok(setup.includes('650_000') && setup.includes("app.set('x-shop', true)"));
   assert.ok(read('README.md').includes('## Calls of the shop'));
   assert.ok(!existsSync(join(service.folder, 'src/vouchers')), 'what the team has deleted stays deleted');
@@ -110,16 +110,16 @@ test('the tests of the service pass afterwards, its own and those that came', ()
 });
 
 test('a conflict is told by file, and can be undone', () => {
-  edit(service.folder, 'src/platform/app.setup.ts', '650_000', '700_000');
+  edit(service.folder, 'src/platform/platform.module.ts', '650_000', '700_000');
   service.commitAll('feat: wait longer');
-  edit(starter, 'src/platform/app.setup.ts', '650_000', '660_000');
+  edit(starter, 'src/platform/platform.module.ts', '650_000', '660_000');
   edit(starter, 'package.json', '"version": "0.2.0"', '"version": "0.3.0"');
   inStarter('commit', '--quiet', '--all', '--message', 'feat: release 0.3.0');
   inStarter('tag', 'v0.3.0');
   const { status, output } = templateDiff('--apply');
   assert.equal(status, 1);
   assert.match(output, /Both sides changed these[^]*\n {2}src\/platform\/app\.setup\.ts\n/);
-  assert.match(read('src/platform/app.setup.ts'), /<<<<<<<[^]*700_000[^]*660_000[^]*>>>>>>>/);
+  assert.match(read('src/platform/platform.module.ts'), /<<<<<<<[^]*700_000[^]*660_000[^]*>>>>>>>/);
   service.run('git', 'reset', '--quiet', '--hard');
   assert.deepEqual(service.changes(), []);
 });

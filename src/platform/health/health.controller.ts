@@ -1,7 +1,6 @@
 import { Controller, Get, UseFilters } from '@nestjs/common';
 import { ApiOkResponse } from '@nestjs/swagger';
 import { HealthCheck, type HealthCheckResult, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { SkipThrottle } from '@nestjs/throttler';
 import { Public } from '../auth/auth.decorators.js';
 import { GracefulShutdown } from '../lifecycle/graceful-shutdown.js';
 import { DatabaseHealth } from './database.health.js';
@@ -10,7 +9,6 @@ import { HealthFilter } from './health.filter.js';
 // No path may end in z: Google's front end keeps those (https://cloud.google.com/run/docs/known-issues#ah).
 @Controller('health')
 @Public()
-@SkipThrottle()
 @UseFilters(HealthFilter)
 export class HealthController {
   constructor(

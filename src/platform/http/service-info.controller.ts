@@ -6,12 +6,12 @@ import { ServiceInfoDto } from './service-info.dto.js';
 
 @Controller()
 @Public()
-export class AppController {
+export class ServiceInfoController {
   constructor(private readonly env: Env) {}
 
-  /** What runs here: a deployment is checked by the commit */
+  /** Returns the service name, version and commit */
   @Get()
-  info(): ServiceInfoDto {
+  get(): ServiceInfoDto {
     const { name, version } = packageInfo;
     const docs = this.env.DOCS_ENABLED && { docs: '/docs', openapi: '/openapi.json' };
     return { name, version, commit: this.env.COMMIT_SHA ?? null, links: { ...docs, health: '/health/ready' } };

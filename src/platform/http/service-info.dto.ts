@@ -1,7 +1,7 @@
 export class ServiceInfoDto {
   name!: string;
   version!: string;
-  /** Of this build; null when it is not known */
+  /** The commit of the build; null if unknown */
   commit!: string | null;
   links!: Record<string, string>;
 }

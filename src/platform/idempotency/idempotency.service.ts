@@ -26,7 +26,7 @@ export class IdempotencyService {
    * @param work must reach the database through the manager that it is given
    * @throws {Problem} idempotency_key_in_use, idempotency_key_reused
    */
-  async run<T>(request: IdempotentRequest | undefined, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  async run<T>(request: IdempotentRequest, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (!request) return work(this.dataSource.manager);
     const answer = await withRetryableTransaction(this.dataSource.manager, (manager) =>
       this.answer(manager, request, work),
@@ -37,7 +37,7 @@ export class IdempotencyService {
 
   private async answer<T>(
     manager: EntityManager,
-    request: IdempotentRequest,
+    request: NonNullable<IdempotentRequest>,
     work: (manager: EntityManager) => Promise<T>,
   ): Promise<Answer<T>> {
     const { principal, key, fingerprint } = request;
@@ -73,7 +73,7 @@ export class IdempotencyService {
   /** In a savepoint, so that a conflict undoes what the work has written before it. */
   private async firstAnswer<T>(
     manager: EntityManager,
-    { requestId }: IdempotentRequest,
+    { requestId }: NonNullable<IdempotentRequest>,
     work: (manager: EntityManager) => Promise<T>,
   ): Promise<Answer<T>> {
     try {

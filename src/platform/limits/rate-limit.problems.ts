@@ -1,3 +1,3 @@
 import { defineProblem } from '../problems/problem.js';
 
-export const tooManyRequests = defineProblem('too_many_requests', 429, 'Those were too many requests in a minute');
+export const tooManyRequests = defineProblem('too_many_requests', 429, 'Rate limit exceeded');

@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { Env } from '../config/env.js';
+import { isHealthPath } from '../http/health-path.js';
 import { traceFields } from './trace.js';
 
 /**
@@ -27,7 +28,7 @@ export function requestLog(
         `${method} ${path} ${status ?? 'aborted'}`,
       );
     };
-    if (!request.path.startsWith('/health/')) response.once('close', summarize);
+    if (!isHealthPath(request.path)) response.once('close', summarize);
     next();
   };
 }

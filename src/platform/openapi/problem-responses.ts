@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
+import { isHealthPath } from '../http/health-path.js';
 import { ProblemDto } from '../problems/problem.dto.js';
 import { Problem, problemCatalog, type ProblemType } from '../problems/problem.js';
 import * as common from '../problems/problem-types.js';
@@ -20,7 +21,7 @@ const HEADERS: Record<number, typeof challenge | typeof pause> = {
 
 /** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
 export function addProblemResponses(document: OpenAPIObject): void {
-  for (const { path, operation } of operationsOf(document)) addTo(operation, path.startsWith('/health/'));
+  for (const { path, operation } of operationsOf(document)) addTo(operation, isHealthPath(path));
 }
 
 function addTo(operation: Operation, isHealth: boolean): void {

@@ -102,22 +102,7 @@ function httpProblem(error: unknown): Problem | undefined {
   if (!(error instanceof HttpException)) return undefined;
   const status = error.getStatus();
   const other = { ...httpError, status, title: STATUS_CODES[status] ?? httpError.title };
-  return new Problem(BY_STATUS.get(status) ?? other, { detail: bodyFault(error.cause), cause: error });
-}
-
-/** What Express' body parser found, by the `type` that it documents: https://github.com/expressjs/body-parser#errors */
-function bodyFault(cause: unknown): string | undefined {
-  switch (property(cause, 'type')) {
-    case 'entity.parse.failed':
-      return 'The body is not valid JSON';
-    case 'entity.too.large':
-      return `The limit is ${property(cause, 'limit')} bytes`;
-    case 'request.aborted':
-    case 'request.size.invalid':
-      return 'The body ended too early';
-    default:
-      return undefined;
-  }
+  return new Problem(BY_STATUS.get(status) ?? other, { cause: error });
 }
 
 function property(value: unknown, name: string): string | undefined {

@@ -5,10 +5,10 @@ import { Problem } from '../problems/problem.js';
 import { headersTooLarge, malformedRequest, requestTimeout } from '../problems/problem-types.js';
 
 /**
- * Answers what Node's HTTP parser refuses, which no middleware and no filter ever sees.
+ * Sends a problem for a request that Node's HTTP parser rejects, which no middleware and no filter ever sees.
  * See https://nodejs.org/api/http.html#event-clienterror
  */
-export function answerMalformedHttp(server: Server): void {
+export function handleParserErrors(server: Server): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return;
     const { details } = new Problem(typeOf(error.code), { requestId: randomUUID() });
@@ -17,7 +17,7 @@ export function answerMalformedHttp(server: Server): void {
       `HTTP/1.1 ${details.status} ${details.code}\r\nContent-Type: application/problem+json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );
-    socket.destroySoon(); // or a client that keeps its side open would keep the connection, outside of every timeout
+    socket.destroySoon(); // no timeout applies to a client that keeps its half of the connection open
   });
 }
 

@@ -34,7 +34,7 @@ export interface PageRequest<Name extends string = string> {
  */
 export async function paginate<Row extends ObjectLiteral & { id: string }, Name extends string>(
   query: SelectQueryBuilder<Row>,
-  { limit, sort, cursor, ...filters }: PageRequest<Name> & Record<string, unknown>,
+  { limit, sort, cursor, ...filters }: PageRequest<Name>,
   sortKeys: Record<Name, SortKey<Row>>,
 ): Promise<Page<Row>> {
   const descending = sort.startsWith('-');

@@ -1,11 +1,9 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, getSchemaPath, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import type { Request, Response } from 'express';
 import { packageInfo } from '../config/package-info.js';
 import { ProblemDto } from '../problems/problem.dto.js';
 import { operationsOf } from './operations.js';
 import { addProblemResponses } from './problem-responses.js';
-import { addSignIn, type SignIn } from './sign-in.js';
 
 /** Describes every route of the application; needs no database. */
 export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObject {
@@ -36,24 +34,4 @@ function refuseUnknownProperties(document: OpenAPIObject): void {
     const name = schema.$ref.slice(getSchemaPath('').length);
     Object.assign(document.components?.schemas?.[name] ?? {}, { additionalProperties: false });
   }
-}
-
-/** Serves the document at /openapi.json and Swagger UI at /docs. */
-export function serveDocs(app: NestExpressApplication, signIn?: SignIn): void {
-  const createDocument = () => {
-    const document = createOpenApiDocument(app);
-    if (signIn) addSignIn(document, signIn);
-    return document;
-  };
-  // Swagger UI expects its OAuth redirect page beside the address at which it is itself.
-  if (signIn) app.use(/^\/docs$/, (_request: Request, response: Response) => response.redirect('/docs/'));
-  SwaggerModule.setup('docs', app, createDocument, {
-    jsonDocumentUrl: 'openapi.json',
-    raw: ['json'],
-    customSiteTitle: packageInfo.displayName,
-    swaggerOptions: {
-      showExtensions: true, // x-required-scopes
-      initOAuth: signIn && { clientId: signIn.clientId, usePkceWithAuthorizationCodeGrant: true },
-    },
-  });
 }
