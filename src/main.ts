@@ -13,7 +13,7 @@ async function bootstrap(): Promise<void> {
 
   const app = await NestFactory.create<NestExpressApplication>(AppModule, appOptions);
   configureApp(app);
-  // Exit code 0 after SIGTERM; Nest's default is to die by the signal.
+  // Exit code 0 after SIGTERM; by default Nest ends by the signal.
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
   await app.listen(PORT, HOST);
   new Logger('main').log(`Listening on ${await app.getUrl()}`);

@@ -5,7 +5,7 @@ import type { Principal } from './principal.js';
 
 @Controller({ path: 'me', version: '1' })
 export class MeController {
-  /** Who you are to this service, and what you may do */
+  /** Returns the caller's identity and scopes */
   @Get()
   @RequireScopes()
   me(@CurrentPrincipal() { kind, name, scopes, expiresAt }: Principal): MeDto {

@@ -5,11 +5,11 @@ import { invalidRequest } from '../problems/problem-types.js';
 
 export interface Page<Item> {
   items: Item[];
-  /** Hand it back as `cursor` for the page that follows; null on the last one. */
+  /** The `cursor` of the next page; null on the last page. */
   nextCursor: string | null;
 }
 
-/** What a list can be sorted by: an SQL expression that is never null, its type, and its value for a row as text. */
+/** A sort order of a list: an SQL expression that is never null, its type, and its value for a row as text. */
 export interface SortKey<Row> {
   sql: string;
   type: 'text' | 'integer' | 'numeric' | 'timestamptz';
@@ -24,13 +24,13 @@ export interface PageRequest<Name extends string = string> {
 }
 
 /**
- * Reads one page after the last row of the page before it, not after a number of rows: whatever is inserted or
- * deleted meanwhile, a row that stays is seen exactly once. The id decides among rows with equal sort values.
+ * Returns one page by keyset pagination: the rows after the last row of the previous page. Rows that are neither inserted
+ * nor deleted meanwhile are returned exactly once. The id orders rows with equal sort values.
  * See https://use-the-index-luke.com/no-offset
  *
  * @param query the filtered query; its main alias must have a uuid column `id`
- * @param filters all that narrows the list: a cursor is refused by a list that is filtered or sorted otherwise
- * @throws {Problem} invalid_request when the cursor is not one that this list gave
+ * @param request the query DTO. A cursor is valid for the same sort and the same filters only
+ * @throws {Problem} invalid_request for any other cursor
  */
 export async function paginate<Row extends ObjectLiteral & { id: string }, Name extends string>(
   query: SelectQueryBuilder<Row>,
@@ -71,13 +71,13 @@ function decodeCursor(cursor: string, list: unknown): { value: string; id: strin
     const [sum, value, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString());
     if (sum === checksum(list, value, id)) return { value, id };
   } catch {
-    // not a cursor at all
+    // not a cursor
   }
   const detail = 'must be the nextCursor of this list, with the same sort and filters';
   throw new Problem(invalidRequest, { errors: [{ in: 'query', pointer: '#/cursor', detail }] });
 }
 
-/** Against mistakes, not a signature: a client that computes its own gets a page of what it may read anyway, or a 400. */
+/** Detects mistakes. It is no signature: a forged cursor returns rows that the client may read anyway. */
 function checksum(...parts: unknown[]): string {
   return hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 8);
 }

@@ -5,8 +5,8 @@ import { isHealthPath } from '../http/health-path.js';
 import { traceFields } from './trace.js';
 
 /**
- * Gives each request a logger whose lines bear its id and its trace, and sums the request up in one line when it is
- * over. pino-http would make three loggers and ask twice for what they bear: a sixth of the time that a request takes.
+ * Gives each request a logger with its id and trace, and logs one line per request. pino-http would create three loggers
+ * per request, a sixth of the cost of a request.
  */
 export function requestLog(
   logger: Logger,
@@ -17,8 +17,7 @@ export function requestLog(
     request.log = logger.child({ requestId: request.id, ...traceFields(request.headers, GOOGLE_CLOUD_PROJECT) });
     const summarize = () => {
       const { method, principal } = request;
-      // Cloud Run writes the full request log; this line names what it needs to be found beside it. The query is left
-      // out, because clients put secrets there.
+      // Cloud Run writes the full request log. The query is omitted, because clients put secrets there.
       const [path] = request.originalUrl.split('?', 1);
       const status = response.writableFinished ? response.statusCode : undefined;
       const durationMs = Math.round(performance.now() - startedAt);

@@ -4,6 +4,6 @@ import type { ProblemType } from '../problems/problem.js';
 
 export const PROBLEM_EXTENSION = 'x-problem-';
 
-/** Documents the problems that a route can answer with, besides those that every route can. */
+/** Documents the problems that a route can return, besides the common ones. */
 export const ApiProblems = (...types: ProblemType[]) =>
   applyDecorators(...types.map(({ code }) => ApiExtension(PROBLEM_EXTENSION + code, true)));

@@ -5,7 +5,7 @@ import { ProblemDto } from '../problems/problem.dto.js';
 import { operationsOf } from './operations.js';
 import { addProblemResponses } from './problem-responses.js';
 
-/** Describes every route of the application; needs no database. */
+/** Creates the OpenAPI document of the application. Needs no database. */
 export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObject {
   const { displayName, description, version } = packageInfo;
   const config = new DocumentBuilder()
@@ -18,15 +18,15 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .addApiKey({ type: 'apiKey', in: 'header', name: 'x-api-key' }, 'apiKey')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An OIDC token, or an API key' }, 'bearer')
     .build();
-  // A route is open unless it has RequireScopes: AuthGuard closes what says nothing.
+  // Routes are documented as public by default; RequireScopes adds its security.
   const document = SwaggerModule.createDocument(app, { ...config, security: [] }, { extraModels: [ProblemDto] });
-  refuseUnknownProperties(document);
+  forbidUnknownProperties(document);
   addProblemResponses(document);
   return document;
 }
 
-/** A body is refused when it has properties that its DTO does not name: the ValidationPipe is set so. */
-function refuseUnknownProperties(document: OpenAPIObject): void {
+/** RequestValidationPipe rejects properties that the DTO of a body does not declare. */
+function forbidUnknownProperties(document: OpenAPIObject): void {
   for (const { operation } of operationsOf(document)) {
     const body = operation.requestBody;
     const schema = body && 'content' in body ? body.content['application/json']?.schema : undefined;

@@ -9,9 +9,11 @@ import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
 import { type Operation, operationsOf } from './operations.js';
 
 const header = (type: 'string' | 'integer', description: string) => ({ required: true, schema: { type }, description });
-const challenge = { 'WWW-Authenticate': header('string', 'What the credential lacks') };
-const pause = { 'Retry-After': header('integer', 'Seconds to wait before the next try') };
-/** What comes with every problem of a status. */
+const challenge = {
+  'WWW-Authenticate': header('string', 'The authentication scheme, and the error of the credential'),
+};
+const pause = { 'Retry-After': header('integer', 'Seconds to wait before a retry') };
+/** The headers of the problems of a status. */
 const HEADERS: Record<number, typeof challenge | typeof pause> = {
   401: challenge,
   403: challenge,
@@ -19,7 +21,7 @@ const HEADERS: Record<number, typeof challenge | typeof pause> = {
   503: pause,
 };
 
-/** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
+/** Adds error responses to each operation: the problems of ApiProblems and the common ones. */
 export function addProblemResponses(document: OpenAPIObject): void {
   for (const { path, operation } of operationsOf(document)) addTo(operation, isHealthPath(path));
 }

@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs
 import type { Request, Response } from 'express';
 import { toProblem } from './to-problem.js';
 
-/** Answers every failure with problem details and logs what is ours to mend. */
+/** Returns a problem for every failure, and logs server errors. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
@@ -17,7 +17,7 @@ export class ProblemFilter implements ExceptionFilter {
       this.logger.warn([problem.details.code, problem.cause].filter(Boolean).map(String).join(': '));
 
     if (response.headersSent) {
-      response.destroy(); // Too late for another answer: a cut connection tells the client that this one is not whole.
+      response.destroy(); // an aborted connection marks the response as incomplete
       return;
     }
     response
