@@ -59,7 +59,7 @@ describe('keys create', () => {
   it('refuses what is wrong with a reason, and makes nothing', async () => {
     const reasons = {
       'create --scopes none': '--name must',
-      'create --name ci --scopes no:such': '--scopes must be none, or some of ',
+      'create --name ci --scopes no:such': '--scopes must be none or a list of ',
       'create --name ci --scopes none --expires soon': '--expires must',
       'create --name ci --scopes none --id 1 --hash 2': '--id and --hash must',
       'create --offline --name ci': '--offline takes no --name and no --scopes',
