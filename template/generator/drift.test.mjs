@@ -32,7 +32,7 @@ const EXPECTED = {
     ...['VOUCHER_SORTS', 'ListVouchersDto.sort', 'VoucherDto.code', 'VoucherDto.redemptions', 'VoucherDto.from'],
     ...['Voucher', 'Voucher.metadata', 'Voucher.redemptions', 'Voucher.active'],
     ...['VouchersController.constructor', 'VouchersController.update', 'VouchersModule'],
-    ...['SORT_KEYS', 'VouchersService.list', `CreateVouchers${TIMESTAMP}.up`],
+    ...['SORT_KEYS', 'VouchersService.constructor', 'VouchersService.list', `CreateVouchers${TIMESTAMP}.up`],
     ...['aVoucher', 'createVoucher'],
   ],
   onlyGenerated: ['CreateVoucherDto.redemptions'],
@@ -44,7 +44,13 @@ const EXPECTED = {
     ...['RedemptionDto.reference', 'RedemptionDto.redeemedAt'],
     ...['voucherOverRedeemed', 'voucherInactive', 'voucherExpired', 'voucherExhausted'],
     ...['VouchersController.stats', 'VouchersController.redeem'],
-    ...['REDEEMABLE', 'VouchersService.stats', 'VouchersService.redeem', 'VouchersService.whyNotRedeemable'],
+    ...[
+      'REDEEMABLE',
+      'VouchersService.stats',
+      'VouchersService.redeem',
+      'VouchersService.incrementRedemptions',
+      'VouchersService.whyNotRedeemable',
+    ],
   ],
 };
 
