@@ -1,17 +1,5 @@
 import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
-import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsOptional,
-  IsString,
-  IsUUID,
-  Length,
-  Matches,
-  Max,
-  MaxLength,
-  Min,
-} from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { PageQueryDto } from '../platform/http/page-query.dto.js';
 import { IsDateTime, IsJsonObject, OptionalNotNull, ParseBoolean, UpperCase } from '../platform/http/validators.js';
 
@@ -88,11 +76,6 @@ export class ListVouchersDto extends PageQueryDto {
   @ParseBoolean()
   @IsBoolean()
   redeemable?: boolean;
-}
-
-export class VoucherIdDto {
-  @IsUUID()
-  id!: string;
 }
 
 export class VoucherCodeDto {

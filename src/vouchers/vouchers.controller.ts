@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Use
 import { RequireScopes } from '../platform/auth/auth.decorators.js';
 import { ApiCreated, ApiIfNoneMatch, ApiOk } from '../platform/http/api-responses.js';
 import { ETagInterceptor } from '../platform/http/etag.interceptor.js';
+import { IdDto } from '../platform/http/id.dto.js';
 import { IfMatch } from '../platform/http/if-match.decorator.js';
 import { OptionalBody } from '../platform/http/optional-body.decorator.js';
 import { toDto, toPageDto } from '../platform/http/to-dto.js';
@@ -15,7 +16,6 @@ import {
   UpdateVoucherDto,
   VoucherCodeDto,
   VoucherDto,
-  VoucherIdDto,
   VoucherPageDto,
   VoucherStatsDto,
 } from './voucher.dto.js';
@@ -56,7 +56,7 @@ export class VouchersController {
   @ApiIfNoneMatch()
   @ApiOk(VoucherDto)
   @ApiProblems(problems.voucherNotFound)
-  async get(@Param() { id }: VoucherIdDto): Promise<VoucherDto> {
+  async get(@Param() { id }: IdDto): Promise<VoucherDto> {
     return toDto(VoucherDto, await this.vouchers.get(id));
   }
 
@@ -66,7 +66,7 @@ export class VouchersController {
   @ApiOk(VoucherDto)
   @ApiProblems(problems.voucherNotFound, problems.voucherCodeTaken, problems.voucherOverRedeemed)
   async update(
-    @Param() { id }: VoucherIdDto,
+    @Param() { id }: IdDto,
     @Body() changes: UpdateVoucherDto,
     @IfMatch() ifMatch: IfMatch,
   ): Promise<VoucherDto> {
@@ -78,7 +78,7 @@ export class VouchersController {
   @RequireScopes('vouchers:write')
   @HttpCode(204)
   @ApiProblems(problems.voucherNotFound)
-  remove(@Param() { id }: VoucherIdDto, @IfMatch() ifMatch: IfMatch): Promise<void> {
+  remove(@Param() { id }: IdDto, @IfMatch() ifMatch: IfMatch): Promise<void> {
     return this.vouchers.remove(id, ifMatch);
   }
 

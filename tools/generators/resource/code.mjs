@@ -92,7 +92,7 @@ function dtoImports({ fields, filters, searched, enums, singular, up }) {
     ...filters.map(filterProperty),
     ...fields.map(shownProperty),
   ].join();
-  const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'IsUUID', 'PageQueryDto'];
+  const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'PageQueryDto'];
   const search = searched.length > 0 ? ['IsOptional', 'IsString', 'Length'] : [];
   const used = new Set([...always, ...search, ...Array.from(properties.matchAll(/@(\w+)\(/g), ([, name]) => name)]);
   const from = (module, ...names) => {
