@@ -52,7 +52,9 @@ export function configureApp(app: NestExpressApplication): void {
   enableCors(app, env);
   // 2. Rate limit per client address. It counts unknown routes and wrong methods too.
   app.use(addressRateLimit(env.RATE_LIMIT_PER_MINUTE));
-  // 3. Method known for the route: 405. An unknown route falls through to Nest's 404.
+  // 3. Load shedding, before anything expensive. The interceptor below counts running handlers.
+  app.use(app.get(ConcurrencyLimit).middleware);
+  // 4. Method known for the route: 405. An unknown route falls through to Nest's 404.
   app.use(methodNotAllowed(app));
   if (env.DOCS_ENABLED) serveDocs(app, env);
 
@@ -64,16 +66,15 @@ export function configureApp(app: NestExpressApplication): void {
 @Module({
   controllers: [ServiceInfoController],
   providers: [
-    // 4. Authentication and scopes (deny by default), then the rate limit per principal.
+    // 5. Authentication and scopes (deny by default), then the rate limit per principal.
     { provide: APP_GUARD, useClass: AuthGuard },
     { provide: APP_GUARD, useClass: PrincipalRateLimitGuard },
-    // 5. Concurrency limit: rejects before the body is read, and counts from the moment the body is there.
-    ConcurrencyLimit,
-    { provide: APP_GUARD, useExisting: ConcurrencyLimit },
     // 6. Body, only where the route declares one.
     { provide: APP_INTERCEPTOR, useClass: RequestBodyInterceptor },
+    // 7. Concurrency limit: counts running handlers, not bodies that are still arriving.
+    ConcurrencyLimit,
     { provide: APP_INTERCEPTOR, useExisting: ConcurrencyLimit },
-    // 7. Deadline, one retry of reads, validation; then the handler. Failures become problems.
+    // 8. Deadline, one retry of reads, validation; then the handler. Failures become problems.
     { provide: APP_INTERCEPTOR, useClass: HandlerTimeoutInterceptor },
     { provide: APP_INTERCEPTOR, useClass: RetryReadsInterceptor },
     { provide: APP_PIPE, useClass: RequestValidationPipe },
