@@ -1,8 +1,7 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
-import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { ApiProblems } from '../openapi/api-problems.decorator.js';
-import { REQUIRED_SCOPES } from '../openapi/sign-in.js';
+import { ApiScopes } from '../openapi/api-scopes.decorator.js';
 import { credentialInvalid, credentialMissing, issuerUnavailable, scopeMissing } from './auth.problems.js';
 import type { Principal } from './principal.js';
 
@@ -21,9 +20,7 @@ export function RequireScopes(...scopes: string[]): MethodDecorator {
   for (const scope of scopes) declaredScopes.add(scope);
   return applyDecorators(
     setPolicy(scopes),
-    ApiSecurity('apiKey'),
-    ApiSecurity('bearer'),
-    ApiExtension(REQUIRED_SCOPES, scopes),
+    ApiScopes(scopes),
     ApiProblems(credentialMissing, credentialInvalid, issuerUnavailable, ...(scopes.length > 0 ? [scopeMissing] : [])),
   );
 }

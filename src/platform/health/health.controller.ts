@@ -1,5 +1,5 @@
 import { Controller, Get, UseFilters } from '@nestjs/common';
-import { ApiOkResponse } from '@nestjs/swagger';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheck, type HealthCheckResult, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { Public } from '../auth/auth.decorators.js';
 import { GracefulShutdown } from '../lifecycle/graceful-shutdown.js';
@@ -7,6 +7,7 @@ import { DatabaseHealth } from './database.health.js';
 import { HealthFilter } from './health.filter.js';
 
 // No path may end in z, which Google's front end reserves (https://cloud.google.com/run/docs/known-issues#ah).
+@ApiTags('Service')
 @Controller('health')
 @Public()
 @UseFilters(HealthFilter)

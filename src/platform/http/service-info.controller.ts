@@ -1,9 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
 import { Public } from '../auth/auth.decorators.js';
 import { Env } from '../config/env.js';
 import { packageInfo } from '../config/package-info.js';
 import { ServiceInfoDto } from './service-info.dto.js';
 
+@ApiTags('Service')
 @Controller()
 @Public()
 export class ServiceInfoController {

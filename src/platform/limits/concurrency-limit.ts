@@ -25,6 +25,7 @@ export class ConcurrencyLimit implements NestInterceptor {
     if (!this.isExceeded(request)) return next();
     // Without an exception, which would cost more than the response.
     const { details, headers } = this.rejection;
+    response.locals.problem = details;
     response.writeHead(details.status, { 'Content-Type': 'application/problem+json', ...headers });
     response.end(JSON.stringify({ ...details, requestId: request.id }));
   };

@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Env } from '../config/env.js';
 import { describeError } from './describe-error.js';
+import { prettyOutput } from './pretty-output.js';
 
 type LoggerEnv = Pick<Env, 'LOG_LEVEL' | 'LOG_FORMAT'> &
   Partial<Pick<Env, 'DATABASE_URL' | 'COMMIT_SHA' | 'K_SERVICE' | 'K_REVISION'>>;
@@ -48,7 +49,7 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
         },
       },
     },
-    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyStream() : standardOutput()),
+    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyOutput() : standardOutput()),
   );
 }
 
@@ -79,17 +80,4 @@ function decoded(text: string): string {
   } catch {
     return text; // a bare %, which the driver accepts
   }
-}
-
-async function prettyStream(): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty'); // a development dependency, absent in production
-  return pretty({
-    sync: true,
-    messageKey: 'message',
-    levelKey: 'severity',
-    timestampKey: 'time',
-    errorLikeObjectKeys: [],
-    ignore: 'commit,context,requestId,method,path,status,durationMs,spanId',
-    messageFormat: '{if context}[{context}] {end}{message}',
-  });
 }

@@ -5,14 +5,14 @@ import helmet from 'helmet';
 import type { Env } from '../config/env.js';
 import { packageInfo } from '../config/package-info.js';
 import { API_POLICY } from '../http/security-headers.middleware.js';
+import { foldErrorResponses } from './fold-error-responses.js';
 import { createOpenApiDocument } from './openapi-document.js';
 import { addSignIn, type SignIn } from './sign-in.js';
 
 /** Serves the OpenAPI document at /openapi.json and Swagger UI at /docs. */
-export function serveDocs(
-  app: NestExpressApplication,
-  { OIDC_ISSUERS: [issuer], OIDC_CLIENT_ID: clientId }: Env,
-): void {
+export function serveDocs(app: NestExpressApplication, env: Env): void {
+  const [issuer] = env.OIDC_ISSUERS;
+  const clientId = env.OIDC_CLIENT_ID;
   const signIn = issuer && clientId ? { issuer, clientId } : undefined;
   const createDocument = () => {
     const document = createOpenApiDocument(app);
@@ -26,8 +26,11 @@ export function serveDocs(
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: packageInfo.displayName,
+    customCss: '.topbar { display: none }',
     swaggerOptions: {
-      showExtensions: true, // x-required-scopes
+      plugins: [foldErrorResponses],
+      defaultModelsExpandDepth: 0, // schemas are folded
+      persistAuthorization: env.NODE_ENV !== 'production', // in local storage: credentials survive a reload
       initOAuth: signIn && { clientId: signIn.clientId, usePkceWithAuthorizationCodeGrant: true },
     },
   });

@@ -1,8 +1,6 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { REQUIRED_SCOPES } from './api-scopes.decorator.js';
 import { operationsOf } from './operations.js';
-
-/** The extension of an operation with its required scopes. */
-export const REQUIRED_SCOPES = 'x-required-scopes';
 
 /** The OIDC client with which readers of Swagger UI sign in. */
 export interface SignIn {

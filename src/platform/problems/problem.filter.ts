@@ -12,6 +12,7 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const problem = toProblem(error);
     const { status } = problem.details;
+    response.locals.problem = problem.details; // for the request log
     if (status === 500) this.logger.error(error);
     else if (status > 500)
       this.logger.warn([problem.details.code, problem.cause].filter(Boolean).map(String).join(': '));
