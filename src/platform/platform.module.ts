@@ -16,7 +16,7 @@ import { RequestBodyInterceptor } from './http/request-body.interceptor.js';
 import { requestId } from './http/request-id.middleware.js';
 import { RequestValidationPipe } from './http/request-validation.pipe.js';
 import { enableCors, securityHeaders } from './http/security-headers.middleware.js';
-import { ServiceInfoController } from './http/service-info.controller.js';
+import { ServiceInfoController } from './health/service-info.controller.js';
 import { setServerTimeouts } from './http/server-timeouts.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
 import { LifecycleModule } from './lifecycle/lifecycle.module.js';

@@ -7,7 +7,7 @@ import { IfMatch } from '../platform/http/if-match.decorator.js';
 import { OptionalBody } from '../platform/http/optional-body.decorator.js';
 import { toDto, toPageDto } from '../platform/http/to-dto.js';
 import { IdempotentRequest } from '../platform/idempotency/idempotent-request.decorator.js';
-import { ApiProblems } from '../platform/openapi/api-problems.decorator.js';
+import { ApiProblems } from '../platform/problems/api-problems.decorator.js';
 import {
   CreateVoucherDto,
   ListVouchersDto,

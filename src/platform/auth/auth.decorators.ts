@@ -1,7 +1,7 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { Request } from 'express';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
-import { ApiScopes } from '../openapi/api-scopes.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
+import { ApiScopes } from './api-scopes.decorator.js';
 import { credentialInvalid, credentialMissing, issuerUnavailable, scopeMissing } from './auth.problems.js';
 import type { Principal } from './principal.js';
 

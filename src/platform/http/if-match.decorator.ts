@@ -1,7 +1,7 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Problem } from '../problems/problem.js';
 import { invalidRequest, preconditionFailed } from '../problems/problem-types.js';
 import { documentParameter } from './document-parameter.js';

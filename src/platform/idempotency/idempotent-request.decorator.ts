@@ -3,7 +3,7 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { documentParameter } from '../http/document-parameter.js';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Problem } from '../problems/problem.js';
 import { invalidRequest } from '../problems/problem-types.js';
 import { idempotencyKeyInUse, idempotencyKeyReused } from './idempotency.problems.js';

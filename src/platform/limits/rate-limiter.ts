@@ -1,6 +1,6 @@
 import type { Response } from 'express';
 import { Problem } from '../problems/problem.js';
-import { tooManyRequests } from './rate-limit.problems.js';
+import { tooManyRequests } from '../problems/problem-types.js';
 
 const WINDOW_MS = 60_000;
 

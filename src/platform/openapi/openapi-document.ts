@@ -4,7 +4,7 @@ import { packageInfo } from '../config/package-info.js';
 import { ProblemDto } from '../problems/problem.dto.js';
 import { operationsOf } from './operations.js';
 import { addProblemResponses } from './problem-responses.js';
-import { REQUIRED_SCOPES } from './api-scopes.decorator.js';
+import { REQUIRED_SCOPES } from '../auth/api-scopes.decorator.js';
 
 /** The tag of the platform's own routes. */
 export const SERVICE_TAG = 'Service';

@@ -4,8 +4,7 @@ import { isHealthPath } from '../http/health-path.js';
 import { ProblemDto } from '../problems/problem.dto.js';
 import { Problem, problemCatalog, type ProblemType } from '../problems/problem.js';
 import * as common from '../problems/problem-types.js';
-import { tooManyRequests } from '../limits/rate-limit.problems.js';
-import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
+import { PROBLEM_EXTENSION } from '../problems/api-problems.decorator.js';
 import { type Operation, operationsOf } from './operations.js';
 
 const header = (type: 'string' | 'integer', description: string) => ({ required: true, schema: { type }, description });
@@ -56,7 +55,7 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
     ...(parameters.length > 0 || requestBody ? [common.invalidRequest] : []),
     ...(requestBody ? [common.malformedRequest, common.contentTooLarge, common.unsupportedMediaType] : []),
     common.headersTooLarge,
-    tooManyRequests,
+    common.tooManyRequests,
     common.internalError,
     common.handlerTimeout,
     common.databaseUnavailable,

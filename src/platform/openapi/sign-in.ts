@@ -1,5 +1,5 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
-import { REQUIRED_SCOPES } from './api-scopes.decorator.js';
+import { REQUIRED_SCOPES } from '../auth/api-scopes.decorator.js';
 import { operationsOf } from './operations.js';
 
 /** The OIDC client with which readers of Swagger UI sign in. */

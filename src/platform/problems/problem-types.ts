@@ -9,6 +9,7 @@ export const requestTimeout = defineProblem('request_timeout', 408, 'Request tim
 export const preconditionFailed = defineProblem('precondition_failed', 412, 'Precondition failed');
 export const contentTooLarge = defineProblem('content_too_large', 413, 'Content too large');
 export const unsupportedMediaType = defineProblem('unsupported_media_type', 415, 'Unsupported media type');
+export const tooManyRequests = defineProblem('too_many_requests', 429, 'Rate limit exceeded');
 export const headersTooLarge = defineProblem('headers_too_large', 431, 'Request headers too large');
 // Has the status of the exception that a route or a library threw.
 export const httpError = defineProblem('http_error', 400, 'Request rejected');

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiExtension } from '@nestjs/swagger';
-import type { ProblemType } from '../problems/problem.js';
+import type { ProblemType } from './problem.js';
 
 export const PROBLEM_EXTENSION = 'x-problem-';
 
