@@ -44,17 +44,19 @@ export class RateLimiter {
   }
 
   private currentWindow(key: string, now: number): Window {
-    this.evict(now);
+    this.forget(({ endsAt }) => endsAt <= now);
     const current = this.windows.get(key);
     if (current) return current;
+    this.forget(() => this.windows.size >= MAX_KEYS);
     const window = { count: 0, endsAt: now + WINDOW_MS };
     this.windows.set(key, window);
     return window;
   }
 
-  private evict(now: number): void {
-    for (const [key, { endsAt }] of this.windows) {
-      if (endsAt > now && this.windows.size < MAX_KEYS) return;
+  /** Deletes windows from the oldest on, while the condition holds. */
+  private forget(condition: (window: Window) => boolean): void {
+    for (const [key, window] of this.windows) {
+      if (!condition(window)) return;
       this.windows.delete(key);
     }
   }
