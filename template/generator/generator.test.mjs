@@ -121,7 +121,7 @@ describe('what cannot be made is refused with the reason, and nothing is written
     'routes --fields=a:int': /there is a problem route_not_found already/,
     'orders --fields=a:float': /"float" is no type/,
     'orders --folder=../elsewhere': /neither fields, as in .*, nor a folder/,
-    'orders invoices': /Usage: /,
+    'orders invoices': /Unexpected argument 'invoices'\. Usage: /,
     'orders --field=a:int': /Unknown option '--field'/,
   };
   for (const [line, reason] of Object.entries(lines)) {
@@ -137,18 +137,50 @@ describe('what cannot be made is refused with the reason, and nothing is written
   test('npm that took the options for its own', () => {
     const { status, output } = attempt('npm', 'run', '--silent', 'generate', 'orders', '--fields=a:int', '--dry-run');
     assert.equal(status, 1);
-    assert.match(output, /The -- is missing/);
+    assert.match(output, /^Put -- before --fields\. Usage: /);
     assert.deepEqual(clone.changes(), []);
   });
 });
 
-describe('nest', () => {
-  test('still has its own generators, and its dry run', () => {
-    for (const schematic of ['service', 'module', 'controller', 'guard']) {
-      assert.match(clone.run('npx', 'nest', 'g', schematic, 'extra', '--dry-run'), /CREATE src\/extra\/extra\./);
-    }
+/** Nest's own generators, with the name of the file. */
+const STOCK = {
+  ...{ service: 'service', controller: 'controller', module: 'module', provider: '' },
+  ...{ guard: 'guard', pipe: 'pipe', filter: 'filter', interceptor: 'interceptor', middleware: 'middleware' },
+};
+
+describe('nest generate', () => {
+  test('writes nothing with --dry-run', () => {
     assert.match(clone.run('npx', 'nest', 'g', 'resource', 'orders', 'a:int', '--dry-run'), /No files written to disk/);
+    assert.match(clone.run('npx', 'nest', 'g', 's', 'extra', '--dry-run'), /CREATE src\/extra\/extra\.service/);
     assert.deepEqual(clone.changes(), []);
+  });
+
+  test('passes every check with the output of each of its own generators', () => {
+    clone.run('npx', 'nest', 'generate', 'service', 'billing/pricing-of-the-most-expensive-payments');
+    for (const element of Object.keys(STOCK)) clone.run('npx', 'nest', 'generate', element, 'extra');
+    for (const suffix of Object.values(STOCK)) {
+      assert.ok(existsSync(join(clone.folder, `src/extra/extra.${suffix ? `${suffix}.` : ''}ts`)), suffix);
+    }
+    passes('format:check', 'lint', 'types', 'unused');
+    const { status, output } = attempt('npm', 'test', '--', 'src/(extra|billing)/');
+    assert.equal(status, 0, output);
+    assert.match(output, /^Tests: +9 passed, 9 total/m);
+    clone.run('git', 'checkout', '--quiet', 'src');
+    clone.run('git', 'clean', '--quiet', '--force', '-d', 'src');
+  });
+
+  test('names the package that a generator needs, and writes nothing', () => {
+    const { output } = attempt('npx', 'nest', 'generate', 'gateway', 'extra');
+    assert.match(output, /Error: Nothing was written\. Run this first: npm install @nestjs\/websockets/);
+    assert.deepEqual(clone.changes(), []);
+  });
+
+  test('says that a file without a spec is unused until it is imported', () => {
+    assert.match(clone.run('npx', 'nest', 'g', 'd', 'extra'), /as unused until another file imports it/);
+    const { status, output } = attempt('npm', 'run', 'unused');
+    assert.equal(status, 1);
+    assert.match(output, /Unused files \(1\)\nsrc\/extra\/extra\.decorator\.ts/);
+    clone.run('git', 'clean', '--quiet', '--force', '-d', 'src');
   });
 
   test('asks for the fields on a terminal', async () => {
@@ -168,7 +200,7 @@ describe('resource:remove', () => {
   test('refuses what is no resource, and says which there are', () => {
     const { status, output } = remove('auth');
     assert.equal(status, 1);
-    assert.match(output, /There is no resource auth\. There are: .*invoices/);
+    assert.match(output, /No resource is named auth\. Resources: .*invoices/);
   });
 
   test('refuses while other code needs it', () => {
@@ -181,7 +213,7 @@ describe('resource:remove', () => {
     const { status, output } = remove('invoices');
     write(file, before);
     assert.equal(status, 1);
-    assert.match(output, /invoices is needed[^]*src\/people\/people\.service\.ts/);
+    assert.match(output, /invoices is imported[^]*src\/people\/people\.service\.ts/);
     assert.deepEqual(clone.changes(), []);
   });
 
@@ -193,7 +225,7 @@ describe('resource:remove', () => {
     clone.commitAll('a relation');
     const { status, output } = remove('invoices');
     assert.equal(status, 1);
-    assert.match(output, /other objects depend on it[^]*nothing was changed/);
+    assert.match(output, /cannot be dropped: .* other objects depend on it\. Nothing was changed\./);
     assert.deepEqual(clone.changes(), []);
     clone.run('git', 'revert', '--no-edit', 'HEAD');
   });

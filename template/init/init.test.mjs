@@ -51,7 +51,7 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
     assert.equal(head(), before);
   };
 
-  test('no name where nobody can be asked', () => refused([], /^Usage: npm run init/));
+  test('a missing name without a terminal', () => refused([], /^--name is missing\. Usage: npm run init/));
   test('a name that cannot be', () =>
     refused(['--name', 'Orders', '--yes'], /^--name Orders: .* begin with a small letter/));
   test('a region that is none', () => refused(['--name', 'orders', '--yes', '--region', 'Paris'], /^--region Paris/));
@@ -59,7 +59,7 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
   test('an option that npm has taken for its own', () => {
     const { status, output } = clone.attempt('npm', 'run', 'init', '--name', 'orders');
     assert.equal(status, 1);
-    assert.match(output, /^Usage: npm run init/m);
+    assert.match(output, /^Put -- before --name\. Usage: npm run init/m);
   });
   test('a tree with changes', () => {
     writeFileSync(join(clone.folder, 'mine.txt'), 'mine');
@@ -71,6 +71,7 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
     const terminal = spawn('script', ['-qec', 'npm run --silent init -- --dry-run', '/dev/null'], {
       cwd: clone.folder,
     });
+    const installed = read('node_modules/.package-lock.json');
     const questions = ['Name of', 'Its title', 'What it does', 'Who holds', 'Region', 'Remove the example'];
     const answers = ['asked-for', '', 'Does what was asked', '', '', 'n'];
     let output = '';
@@ -86,6 +87,7 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
     assert.match(output, /"displayName": "Asked for"[^]*"description": "Does what was asked"/);
     assert.equal(head(), before);
     assert.deepEqual(clone.changes(), []);
+    assert.equal(read('node_modules/.package-lock.json'), installed, 'the installation is as it was');
   });
 });
 

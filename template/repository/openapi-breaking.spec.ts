@@ -118,24 +118,27 @@ describe('npm run openapi:breaking', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it('has nothing to say before the first release, nor about those of the template', () => {
-    expect(run()).toEqual({ status: 0, output: expect.stringContaining('no release yet') });
+    expect(run()).toEqual({ status: 0, output: expect.stringContaining('No release yet') });
     release('v9.0.0');
     write({}, '.template.json');
     write(document({ status: '200' }));
-    expect(run()).toEqual({ status: 0, output: expect.stringContaining('no release yet') });
+    expect(run()).toEqual({ status: 0, output: expect.stringContaining('No release yet') });
   });
 
   it('names what breaks the last release, until it is accepted with a reason', () => {
     write(document());
     release('v1.0.0');
-    expect(run().output).toBe('Nothing breaks what v1.0.0 promised.\n');
+    expect(run().output).toBe('Nothing breaks clients of v1.0.0.\n');
     write(document({ parameters: [] }));
     expect(run()).toEqual({ status: 1, output: expect.stringContaining('This breaks clients of v1.0.0:\n  ') });
-    expect(run('--accept', ' ')).toEqual({ status: 1, output: expect.stringContaining('A reason is needed') });
+    expect(run('--accept', ' ')).toEqual({
+      status: 1,
+      output: expect.stringContaining('--accept needs a reason. Usage: '),
+    });
     expect(run('--accept', 'Nobody searches').status).toBe(0);
     const { since, accepted } = JSON.parse(readFileSync(join(folder, 'openapi-breaking.json'), 'utf8'));
     expect([since, ...Object.values(accepted)]).toEqual(['v1.0.0', 'Nobody searches']);
-    expect(run()).toEqual({ status: 0, output: 'Nothing breaks what v1.0.0 promised, but for what is accepted.\n' });
+    expect(run()).toEqual({ status: 0, output: 'Nothing breaks clients of v1.0.0, except for accepted changes.\n' });
   });
 
   it('accepts nothing beyond that, and nothing any more once it is released', () => {
@@ -143,7 +146,7 @@ describe('npm run openapi:breaking', () => {
     expect(run().status).toBe(1);
     write(document({ parameters: [] }));
     release('v2.0.0');
-    expect(run()).toEqual({ status: 0, output: 'Nothing breaks what v2.0.0 promised.\n' });
+    expect(run()).toEqual({ status: 0, output: 'Nothing breaks clients of v2.0.0.\n' });
     expect(run('--accept', 'none').status).toBe(0);
     expect(existsSync(join(folder, 'openapi-breaking.json'))).toBe(false);
   });

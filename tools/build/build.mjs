@@ -1,19 +1,26 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { runCommand, runNode } from '../cli.mjs';
 
 export const NEST = 'node_modules/@nestjs/cli/bin/nest.js';
+const BUNDLE = 'tools/build/bundle.mjs';
 const LOCK = '.data/build.lock';
 
-/** Compiles src/ into build/ unless that is the result of the files as they are now. Exits when it fails. */
+const USAGE = `Usage: npm run build
+
+Compiles src/ into build/, and bundles it into dist/, which production runs: node dist/main.js.
+
+Exit codes: 0 on success, 1 on failure.`;
+
+/** Compiles src/ into build/ unless that is up to date. Exits with 1 on failure. */
 export function compileIfStale() {
   makeIfStale('build', 'Compiling …', [NEST, 'build']);
 }
 
-/** Makes dist/, and build/ before it, unless they are the result of the files as they are now. Exits when it fails. */
+/** Compiles src/ into build/ and bundles that into dist/ unless they are up to date. Exits with 1 on failure. */
 export function buildIfStale() {
   compileIfStale();
-  makeIfStale('dist', 'Bundling …', ['tools/build/bundle.mjs']);
+  makeIfStale('dist', 'Bundling …', [BUNDLE]);
 }
 
 function makeIfStale(folder, message, args) {
@@ -26,9 +33,9 @@ function make(folder, message, args) {
   console.error(message);
   const inputs = listInputs();
   rmSync(stampOf(folder), { force: true });
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
-  if (status === 0) markMade(folder, inputs);
-  return status === 0;
+  const isMade = runNode(args);
+  if (isMade) markMade(folder, inputs);
+  return isMade;
 }
 
 const stampOf = (folder) => join(folder, '.inputs');
@@ -37,12 +44,12 @@ function isFresh(folder) {
   return existsSync(stampOf(folder)) && readFileSync(stampOf(folder), 'utf8') === listInputs();
 }
 
-/** Notes, as the last step of making a folder, what it was made of. */
+/** Records the inputs that a folder was made of, as its last step. */
 export function markMade(folder, inputs) {
   writeFileSync(stampOf(folder), inputs);
 }
 
-/** One line for each file that a build reads: path, size and time of change. */
+/** Returns a line for each file that a build reads: path, size and time of change. */
 export function listInputs() {
   const sources = ['src', 'tools/build'].flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((file) => join(folder, file)),
@@ -55,7 +62,7 @@ export function listInputs() {
     .join('');
 }
 
-/** Two commands at once would delete what the other makes. */
+/** Prevents two commands from building at the same time. */
 function whileLocked(run) {
   mkdirSync('.data', { recursive: true });
   while (!tryLock()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
@@ -80,9 +87,15 @@ function tryLock() {
 function isAbandoned() {
   try {
     process.kill(Number(readFileSync(LOCK, 'utf8')), 0);
-    // A process id comes back after a restart of the machine; no build takes a minute.
+    // Process ids are reused after a restart of the machine. No build takes a minute.
     return Date.now() - statSync(LOCK).mtimeMs > 60_000;
   } catch (error) {
     return error.code === 'ESRCH';
   }
+}
+
+if (import.meta.main) {
+  await runCommand(USAGE, () => {
+    if (!runNode([NEST, 'build']) || !runNode([BUNDLE])) throw new Error('The build failed.');
+  });
 }

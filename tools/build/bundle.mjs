@@ -1,21 +1,22 @@
-// The second half of `npm run build`: makes dist/, the service as production runs it, of build/, which is src/ compiled.
-// Node reads one file of it where it would find, read and compile two thousand: docs/adr/0023-one-bundle.md.
+// The second half of `npm run build`: bundles build/ (src/, compiled) into dist/, which production runs.
+// Node then reads one file instead of two thousand: docs/adr/0023-one-bundle.md.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decode, encode } from '@jridgewell/sourcemap-codec';
 import { parse } from 'acorn';
 import { ancestor, simple } from 'acorn-walk';
 import { build } from 'esbuild';
 
 const PROGRAMS = ['main', 'migrate', 'api-keys'];
 
-/** The files of Swagger UI that its page asks for. */
+/** The files of Swagger UI that its page loads. */
 const SWAGGER_UI =
   /swagger-ui(\.css|(-bundle|-standalone-preset)\.js)$|favicon-.*\.png$|oauth2-redirect\.(html|js)$|index\.css$/;
 
 /**
- * Modules that are not what their packages say. Nest asks for whole packages of which it needs a part, and with these
- * every validator, phone numbers of all countries among them, and file uploads are in the bundle only if src/ uses them.
+ * Smaller modules for Nest, which imports whole packages and uses a part of them. Without these, the bundle would contain
+ * every validator (phone numbers of all countries among them) and file uploads.
  */
 const REPLACED = {
   'class-validator': `export { IsOptional, ValidateIf, getMetadataStorage, validate } from 'class-validator';`,
@@ -33,9 +34,14 @@ const replaceForNest = {
   },
 };
 
-/** Drivers of other databases than PostgreSQL, and character sets other than Unicode, which JSON cannot be in. */
+/** Database drivers other than PostgreSQL's, and character sets other than Unicode, which JSON never uses. */
 const LEFT_OUT =
   /typeorm[\\/]driver[\\/](?!postgres[\\/])[\w-]+[\\/]\w+Driver\.js$|iconv-lite[\\/]encodings[\\/]dbcs-data\.js$/;
+
+/** The maps of packages name sources that are not installed; TypeORM's `src/` would pass for this project's. */
+const SOURCE_MAP = /^\/\/# sourceMappingURL=.*$/gm;
+
+const isOwn = (file) => file.startsWith(join(process.cwd(), 'build'));
 
 const readSources = {
   name: 'read sources',
@@ -43,16 +49,16 @@ const readSources = {
     onLoad({ filter: /\.[cm]?js$/ }, ({ path }) => {
       if (LEFT_OUT.test(path)) return { contents: '' };
       const source = readFileSync(path, 'utf8');
-      // In this way Nest's packages load some others, and esbuild does not see it: https://github.com/evanw/esbuild/issues/1828
+      // Nest's packages load others with createRequire, which esbuild ignores: https://github.com/evanw/esbuild/issues/1828
       const visible = isOfNest(path) ? source.replace('const require = createRequire(import.meta.url);\n', '') : source;
-      return { contents: nameClasses(visible) };
+      return { contents: nameClasses(isOwn(path) ? visible : visible.replaceAll(SOURCE_MAP, '')) };
     });
   },
 };
 
 /**
- * Nest, TypeORM and class-validator go by the names of classes, and esbuild gives another to some. Its own keepNames names
- * every function, too, whenever one is made: a quarter of the time that a request takes.
+ * Nest, TypeORM and class-validator depend on class names, and esbuild renames some classes. Its keepNames option also
+ * names every function whenever one is created, which takes a quarter of the time of a request.
  */
 function nameClasses(source) {
   if (!/\bclass\s/.test(source)) return source;
@@ -61,7 +67,7 @@ function nameClasses(source) {
   try {
     program = parse(source, { ...options, sourceType: 'module' });
   } catch {
-    program = parse(source, { ...options, sourceType: 'script' }); // what only sloppy code may do
+    program = parse(source, { ...options, sourceType: 'script' }); // syntax that strict mode forbids
   }
   const names = [];
   const note = ({ id, body }) => id && names.push({ at: body.start + 1, name: id.name });
@@ -73,7 +79,7 @@ function nameClasses(source) {
   return result;
 }
 
-/** A class that has a name of its own accord keeps what V8 makes fast: no property of it is in the place of another. */
+/** Removes the getter from a class that kept its name: V8 accesses a class faster without an overridden property. */
 function unnameClasses(bundle) {
   const superfluous = [];
   ancestor(parse(bundle, { ecmaVersion: 'latest' }), {
@@ -85,10 +91,29 @@ function unnameClasses(bundle) {
       if (name === first.value.body.body[0].argument?.value) superfluous.push(first);
     },
   });
-  return superfluous.toReversed().reduce((code, { start, end }) => code.slice(0, start) + code.slice(end), bundle);
+  // Spaces instead of the getters keep the positions of the source map right.
+  const blank = (code, { start, end }) =>
+    code.slice(0, start) + code.slice(start, end).replaceAll(/./g, ' ') + code.slice(end);
+  return superfluous.reduce(blank, bundle);
 }
 
-/** An optional package that is not installed: its require() stays, and fails as it does without a bundle. */
+/** Reduces a source map to src/, which takes a twentieth of the size and of the memory. */
+function mapOfSources({ version, sources, mappings }) {
+  const own = sources.filter((source) => source.startsWith('../src/'));
+  let isMapped = false;
+  const lines = decode(mappings).map((line) =>
+    line.flatMap(([column, source, ...position]) => {
+      const index = own.indexOf(sources[source]);
+      const wasMapped = isMapped;
+      isMapped = index !== -1;
+      if (isMapped) return [[column, index, ...position]];
+      return wasMapped ? [[column]] : []; // the code of a package begins here
+    }),
+  );
+  return { version, sources: own.map((source) => source.replace('../', '')), names: [], mappings: encode(lines) };
+}
+
+/** Keeps the require() of an optional package that is not installed. It throws as it does without a bundle. */
 const leaveAbsent = {
   name: 'leave absent',
   setup({ onResolve, resolve }) {
@@ -112,41 +137,45 @@ const { metafile } = await build({
   bundle: true,
   platform: 'node',
   target: 'node24',
-  // An ES module that imports node:http loads undici with it, for Node reads every export: 24 ms.
+  // An ES module that imports node:http also loads undici, because Node reads every export: 24 ms.
   format: 'cjs',
   supported: { 'dynamic-import': false },
   define: { 'import.meta.url': 'fileUrl' },
-  // A function, as launch.cjs calls it.
+  // A function that launch.cjs calls.
   banner: {
     js: `(function (exports, require, module, __filename, __dirname) {
 const fileUrl = require('node:url').pathToFileURL(__filename).href;`,
   },
   footer: { js: '})' },
-  // Identifiers stay, and lines are short: a stack trace leads to a place that can be read.
+  // Whole identifiers and short lines, so that a stack trace in a package can be followed.
   minifySyntax: true,
   minifyWhitespace: true,
   lineLimit: 120,
   legalComments: 'none',
   alias: {
-    // Their modules, of which what nobody imports can be left out; Node itself would take the CommonJS ones.
+    // The ES modules of these packages, because esbuild removes unused code from those. Node would load CommonJS.
     'class-validator': './node_modules/class-validator/esm2015/index.js',
     rxjs: './node_modules/rxjs/dist/esm',
   },
   external: ['pino-pretty'], // a development dependency
   plugins: [replaceForNest, readSources, leaveAbsent],
+  sourcemap: 'external',
+  sourcesContent: false,
   metafile: true,
-  logOverride: { 'duplicate-object-key': 'silent' }, // the Swagger plugin of nest build repeats what a decorator says
+  logOverride: { 'duplicate-object-key': 'silent' }, // the Swagger plugin repeats keys of a decorator
 });
 writeFileSync('dist/app.js', unnameClasses(readFileSync('dist/app.js', 'utf8')));
+const map = mapOfSources(JSON.parse(readFileSync('dist/app.js.map', 'utf8')));
+writeFileSync('dist/app.js.map', JSON.stringify(map));
 
 mkdirSync('dist/swagger-ui');
 cpSync('node_modules/swagger-ui-dist', 'dist/swagger-ui', {
   recursive: true,
   filter: (file) => file.endsWith('swagger-ui-dist') || SWAGGER_UI.test(file),
 });
-// What the service tells about itself. It makes dist/ a package of its own, of CommonJS.
+// Name and version for the service itself. It also makes dist/ a CommonJS package.
 writeManifest('.', ['name', 'displayName', 'version', 'description'], { type: 'commonjs' });
-// Scanners go by the package.json of what is installed; these stand for the packages in the bundle.
+// Vulnerability scanners read the package.json of each installed package: one for each package in the bundle.
 const packages = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/;
 const bundled = Object.entries(metafile.outputs['dist/app.js'].inputs)
   .filter(([, { bytesInOutput }]) => bytesInOutput > 0)
@@ -158,7 +187,7 @@ for (const program of PROGRAMS) writeFileSync(`dist/${program}.js`, `require('./
 const { status } = spawnSync(process.execPath, ['dist/precompile.cjs'], { stdio: 'inherit' });
 process.exitCode = status ?? 1;
 
-/** Writes some fields of a folder's package.json, and more, to the same place in dist/. */
+/** Writes the given fields of a folder's package.json, and more, to the same folder of dist/. */
 function writeManifest(folder, fields, more = {}) {
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const kept = Object.fromEntries(fields.map((field) => [field, manifest[field]]));

@@ -1,26 +1,49 @@
-// Runs a program of app.js with what V8 has compiled of it before, in app.cache: half of a start is compiling otherwise.
-// Node's own compile cache has functions only that are compiled at once, and each CPU and user needs another one.
+// Runs a program of app.js with V8's code cache, app.cache: compiling takes half of a cold start otherwise.
+// Node's own compile cache holds only functions that are compiled eagerly, and depends on the CPU and the user.
 const { existsSync, readFileSync } = require('node:fs');
+const { SourceMap } = require('node:module');
 const { Script } = require('node:vm');
 
 const filename = `${__dirname}/app.js`;
 const cache = `${__dirname}/app.cache`;
 
 /**
- * Starts a program. Its code is compiled anew where V8 is another than the one that made the cache.
+ * Starts a program. V8 compiles the code again if another version of V8 wrote the cache.
  * @param {'main' | 'migrate' | 'api-keys'} program
  * @returns {Script} the compiled bundle
  */
 function launch(program) {
-  // esbuild writes nothing but ASCII, which is read fastest as latin1.
+  // esbuild writes only ASCII, which Node reads fastest as latin1.
   const script = new Script(readFileSync(filename, 'latin1'), {
     filename,
     cachedData: existsSync(cache) ? readFileSync(cache) : undefined,
   });
+  mapStackTraces();
   const app = { exports: {} };
   script.runInThisContext()(app.exports, require, app, filename, __dirname);
   app.exports[program]();
   return script;
+}
+
+/** Makes stack traces name src/FILE.ts:LINE. The source map is read when the first one is formatted. */
+function mapStackTraces() {
+  const format = Error.prepareStackTrace.bind(Error);
+  const positions = new RegExp(`${RegExp.escape(filename)}:(\\d+):(\\d+)`, 'g');
+  let map;
+  function locate(position, line, column) {
+    map ??= new SourceMap(JSON.parse(readFileSync(`${filename}.map`, 'utf8')));
+    // Code of a package has no source in the map, and keeps its position in app.js.
+    const { originalSource, originalLine, originalColumn } = map.findEntry(line - 1, column - 1);
+    return originalSource ? `${originalSource}:${originalLine + 1}:${originalColumn + 1}` : position;
+  }
+  Error.prepareStackTrace = (error, frames) => {
+    const stack = format(error, frames);
+    try {
+      return stack.replaceAll(positions, locate);
+    } catch {
+      return stack; // the map is missing, or no file can be opened
+    }
+  };
 }
 
 module.exports = { cache, launch };

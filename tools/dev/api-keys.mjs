@@ -1,18 +1,14 @@
-// `npm run api-keys -- create|list|revoke`: src/api-keys.ts on DATABASE_URL's database, or on this clone's embedded one.
-import { spawnSync } from 'node:child_process';
-import { loadEnvFile } from 'node:process';
+// `npm run api-keys -- create|list|revoke`: src/api-keys.ts on the database in DATABASE_URL, or on the embedded one.
+import { existsSync } from 'node:fs';
 import { compileIfStale } from '../build/build.mjs';
+import { runNode } from '../cli.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const args = process.argv.slice(2);
-try {
-  loadEnvFile();
-} catch {
-  // there need not be a .env
-}
+if (existsSync('.env')) process.loadEnvFile();
 try {
   compileIfStale();
-  if (args.includes('--offline')) run('api-keys.js', {});
+  if (args.includes('--offline')) run('api-keys.js');
   else
     await withDatabase((url) => {
       if (!process.env.DATABASE_URL) run('migrate.js', { DATABASE_URL: url, LOG_LEVEL: 'warn' });
@@ -24,9 +20,5 @@ try {
 }
 
 function run(program, env) {
-  const { status } = spawnSync(process.execPath, [`build/${program}`, ...args], {
-    env: { ...process.env, ...env },
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exitCode = 1;
+  if (!runNode([`build/${program}`, ...args], env)) process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
-// `npm run check`: the one gate before a push. Runs every step, also after one has failed, and says what each took.
-import { spawnSync } from 'node:child_process';
+// `npm run check`: what must pass before a push. Runs every step, also after a failed one, and prints the time of each.
+import { runCommand, runNode } from '../cli.mjs';
 
-/** Scripts of package.json: `npm run lint` is the step alone. */
+/** Scripts of package.json, each of which also runs alone. */
 const STEPS = [
   'format:check',
   'lint',
@@ -14,19 +14,27 @@ const STEPS = [
   'test',
 ];
 
-const results = STEPS.map((step) => {
-  console.log(`\n── ${step}`);
-  const start = performance.now();
-  const { status } = spawnSync(process.execPath, ['--run', step], { stdio: 'inherit' });
-  return { step, passed: status === 0, seconds: (performance.now() - start) / 1000 };
+const USAGE = `Usage: npm run check [-- --fast]
+
+Runs ${STEPS.join(', ')}.
+
+  --fast  skips the tests
+
+Exit codes: 0 if every step passes, 1 if one fails.`;
+
+await runCommand(USAGE, ({ fast }) => {
+  const results = STEPS.filter((step) => !fast || step !== 'test').map(runStep);
+  console.log();
+  for (const { step, passed, seconds } of results) {
+    console.log(`${passed ? 'ok    ' : 'FAILED'} ${step.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s`);
+  }
+  const failed = results.filter(({ passed }) => !passed).map(({ step }) => step);
+  if (failed.length > 0) throw new Error(`\nFailed: ${failed.join(', ')}`);
 });
 
-console.log();
-for (const { step, passed, seconds } of results) {
-  console.log(`${passed ? 'ok    ' : 'FAILED'} ${step.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s`);
-}
-const failed = results.filter(({ passed }) => !passed).map(({ step }) => step);
-if (failed.length > 0) {
-  console.error(`\nFailed: ${failed.join(', ')}`);
-  process.exitCode = 1;
+function runStep(step) {
+  console.log(`\n── ${step}`);
+  const start = performance.now();
+  const passed = runNode(['--run', step]);
+  return { step, passed, seconds: (performance.now() - start) / 1000 };
 }

@@ -1,77 +1,95 @@
-// The database commands: npm run db:migrate, db:revert, db:check, db:generate -- NAME
-import { spawnSync } from 'node:child_process';
+// `npm run db:migrate`, `db:revert`, `db:check` and `db:generate -- NAME`.
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { loadEnvFile } from 'node:process';
-import { parseArgs } from 'node:util';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import prettier from 'prettier';
-import { registerMigration } from '../generators/migrations.mjs';
 import { getMetadataArgsStorage, DataSource } from 'typeorm';
 import { compileIfStale } from '../build/build.mjs';
+import { runCommand, runNode, UsageError } from '../cli.mjs';
+import { registerMigration } from '../generators/migrations.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const MIGRATIONS = 'src/migrations';
-const USAGE = 'Usage: node tools/dev/database.mjs migrate | revert | check | generate NAME | drop NAME TABLE…';
 
-const commands = {
-  /** Applies what is pending. */
-  migrate: () => withDatabase(migrate),
-
-  /** Undoes the migration that ran last, in the development database or that of DATABASE_URL. */
-  revert: () =>
-    withDatabase(async (url) => {
-      await withDataSource(url, (dataSource) => dataSource.undoLastMigration());
-      console.log('Reverted the last migration.');
-    }),
-
-  /** Fails when the entities ask for another schema than the migrations make. */
-  check: () =>
-    withScratchDatabase(async (dataSource) => {
-      const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
-      if (upQueries.length === 0) return console.log('The migrations make what the entities ask for.');
-      console.error('The entities ask for more than the migrations make; run npm run db:generate -- NAME for:');
-      for (const { query } of upQueries) console.error(`  ${query}`);
-      process.exitCode = 1;
-    }),
-
-  /** Writes the migration from what the migrations make to what the entities ask for, and registers it. */
-  async generate(name) {
-    if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name ?? '')) {
-      throw new Error('A migration needs a name of small letters, digits and -: npm run db:generate -- add-colour');
-    }
-    await withScratchDatabase(async (dataSource) => {
-      const { upQueries, downQueries } = await dataSource.driver.createSchemaBuilder().log();
-      if (upQueries.length === 0) throw new Error('There is nothing to do: the entities match the migrations.');
-      const file = await writeMigration(name, upQueries, downQueries.toReversed());
-      console.log(`Wrote ${file}. Read it: a renamed column shows as one dropped and one added.`);
-    });
+const COMMANDS = {
+  migrate: { does: 'Applies the pending migrations.', run: () => withDatabase(migrate) },
+  revert: {
+    does: 'Reverts the last migration.',
+    run: () =>
+      withDatabase(async (url) => {
+        await withDataSource(url, (dataSource) => dataSource.undoLastMigration());
+        console.log('Reverted the last migration.');
+      }),
   },
-
-  /** Writes the migration that drops tables, and makes them again, empty, when it is undone. For resource:remove. */
-  async drop(name, ...tables) {
-    await withScratchDatabase(async (dataSource) => {
-      const pending = await dataSource.driver.createSchemaBuilder().log();
-      if (pending.upQueries.length > 0)
-        throw new Error('The entities do not match the migrations. Run: npm run db:check');
-      const types = await enumTypesOf(dataSource, tables);
-      const drop = [`DROP TABLE ${tables.map(quoted).join(', ')}`, ...types.map((type) => `DROP TYPE ${quoted(type)}`)];
-      for (const query of drop) await dataSource.query(query);
-      const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
-      console.log(
-        `Wrote ${await writeMigration(
-          name,
-          drop.map((query) => ({ query })),
-          upQueries,
-        )}`,
-      );
-    });
+  check: { does: 'Fails if the migrations do not create the schema of the entities.', run: check },
+  generate: {
+    operands: ' -- NAME',
+    does: 'Writes the migration from the schema of the migrations to that of the entities.',
+    run: generate,
   },
 };
 
-const quoted = (name) => `"${name}"`;
+if (import.meta.main) {
+  const [name, ...args] = process.argv.slice(2);
+  const { operands = '', does, run } = COMMANDS[name];
+  const usage = `Usage: npm run db:${name}${operands}
 
-/** The enums of the tables' columns, which stay behind when a table is dropped. */
+${does}
+Uses the database in DATABASE_URL (a file .env is read), or else the embedded one of npm start.
+
+Exit codes: 0 on success, 1 on failure.`;
+  const loadAndRun = async (_, [operand]) => {
+    if (existsSync('.env')) process.loadEnvFile();
+    await run(operand);
+  };
+  await runCommand(usage, loadAndRun, args);
+}
+
+async function check() {
+  await withScratchDatabase(async (dataSource) => {
+    const { upQueries } = await pendingChanges(dataSource);
+    if (upQueries.length === 0) return console.log('The migrations create the schema of the entities.');
+    throw new Error(`The entities differ from the migrations. Run npm run db:generate -- NAME, which would write:
+  ${upQueries.map(({ query }) => query).join('\n  ')}`);
+  });
+}
+
+async function generate(name) {
+  if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
+    throw new UsageError(`NAME "${name}" must consist of lowercase letters, digits and hyphens, such as add-color`);
+  }
+  await withScratchDatabase(async (dataSource) => {
+    const { upQueries, downQueries } = await pendingChanges(dataSource);
+    if (upQueries.length === 0) throw new Error('There is nothing to generate: the entities match the migrations.');
+    const file = await writeMigration(name, upQueries, downQueries.toReversed());
+    console.log(`Wrote ${file}. Review it: TypeORM may drop and add a column that you have renamed.`);
+  });
+}
+
+/** Writes a migration that drops the tables, and creates them empty when it is reverted. */
+export async function writeDropMigration(name, tables) {
+  await withScratchDatabase(async (dataSource) => {
+    if ((await pendingChanges(dataSource)).upQueries.length > 0) {
+      throw new Error('The entities differ from the migrations. Run: npm run db:check');
+    }
+    const types = await enumTypesOf(dataSource, tables);
+    const drop = [`DROP TABLE ${tables.map(quoted).join(', ')}`, ...types.map((type) => `DROP TYPE ${quoted(type)}`)];
+    for (const query of drop) await dataSource.query(query);
+    const { upQueries } = await pendingChanges(dataSource);
+    const file = await writeMigration(
+      name,
+      drop.map((query) => ({ query })),
+      upQueries,
+    );
+    console.log(`Wrote ${file}.`);
+  });
+}
+
+function quoted(name) {
+  return `"${name}"`;
+}
+
+/** Returns the enum types of the tables' columns: DROP TABLE keeps them. */
 async function enumTypesOf(dataSource, tables) {
   const rows = await dataSource.query(
     `SELECT DISTINCT typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
@@ -81,15 +99,16 @@ async function enumTypesOf(dataSource, tables) {
   return rows.map(({ typname }) => typname);
 }
 
-async function migrate(url) {
-  const { status } = spawnSync(process.execPath, ['build/migrate.js'], {
-    env: { ...process.env, DATABASE_URL: url },
-    stdio: 'inherit',
-  });
-  if (status !== 0) throw new Error('The migrations failed.');
+function pendingChanges(dataSource) {
+  return dataSource.driver.createSchemaBuilder().log();
 }
 
-/** A database of its own beside the given one, migrated, and gone afterwards. */
+async function migrate(url) {
+  compileIfStale();
+  if (!runNode(['build/migrate.js'], { DATABASE_URL: url })) throw new Error('The migrations failed.');
+}
+
+/** Runs the migrations in a new database on the same server, and drops it afterwards. */
 function withScratchDatabase(run) {
   return withDatabase(async (server) => {
     const name = `scratch_${randomBytes(6).toString('hex')}`;
@@ -107,8 +126,9 @@ function withScratchDatabase(run) {
   });
 }
 
-/** Connects with every entity that the application has. */
+/** Connects with every entity of the application. */
 async function withDataSource(url, run) {
+  compileIfStale();
   await import('../../build/app.module.js');
   const { loadEnv } = await import('../../build/platform/config/env.js');
   const { dataSourceOptions } = await import('../../build/platform/database/data-source.js');
@@ -150,20 +170,4 @@ async function writeMigration(name, up, down) {
 async function write(file, text) {
   const options = await prettier.resolveConfig(file);
   writeFileSync(file, await prettier.format(text, { ...options, filepath: file }));
-}
-
-const { positionals } = parseArgs({ allowPositionals: true });
-const [command, ...operands] = positionals;
-try {
-  loadEnvFile();
-} catch {
-  // there need not be a .env
-}
-try {
-  if (!Object.hasOwn(commands, command)) throw new Error(USAGE);
-  compileIfStale();
-  await commands[command](...operands);
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
 }

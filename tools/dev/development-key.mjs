@@ -1,4 +1,4 @@
-// The API key of `npm start` on the embedded database: made once, kept in .data/, with every scope of the build that runs.
+// The API key of `npm start` on the embedded database: created once, kept in .data/, with every declared scope.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -9,15 +9,15 @@ import { DEVELOPMENT, startPostgres } from './postgres.mjs';
 
 const FILE = join('.data', 'api-key');
 
-// Whatever DATABASE_URL says: no other database ever gets such a key.
+// Ignores DATABASE_URL: no other database ever gets such a key.
 const database = await startPostgres(DEVELOPMENT);
 const client = new pg.Client({ connectionString: database.url });
 await client.connect();
 const kept = existsSync(FILE) ? readFileSync(FILE, 'utf8').trim() : '';
-// One that somebody has revoked stays so.
+// A revoked key stays revoked.
 if (!(await register(kept))) {
   const { key } = createApiKey();
-  // Made anew and moved there, since an existing file would keep its mode.
+  // Written to a new file, because an existing one would keep its mode.
   writeFileSync(`${FILE}.${process.pid}`, `${key}\n`, { mode: 0o600 });
   renameSync(`${FILE}.${process.pid}`, FILE);
   await register(key);

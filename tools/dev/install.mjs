@@ -1,16 +1,19 @@
-// Before `npm start`, `npm run dev` and `npm test`: installs what is missing. Runs on the Node that the machine has.
+// Runs before `npm start`, `npm run dev`, `npm test` and others, on the machine's own Node: installs missing dependencies.
 import { spawnSync } from 'node:child_process';
 import { isInstalled } from './installed.mjs';
 
-if (!isInstalled()) {
+if (isInstalled()) await import('./node.mjs');
+else {
   console.log('Installing dependencies (npm ci) …');
-  // NODE_ENV=production would leave out what builds and tests the service.
+  // Includes development dependencies also with NODE_ENV=production.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { status } = spawnSync(process.execPath, [process.env.npm_execpath, ...args], {
-    stdio: 'inherit',
-    // npm swallows what the `dependencies` script prints: it runs below instead.
-    env: { ...process.env, SKIP_NODE: 'yes' },
-  });
+  // npm hides the output of the `dependencies` script, so node.mjs runs below instead.
+  run(process.env.npm_node_execpath, [process.env.npm_execpath, ...args], { ...process.env, SKIP_NODE: 'yes' });
+  // npm ci has removed the Node in node_modules, which may be the one that runs this file.
+  run(process.env.npm_node_execpath, ['tools/dev/node.mjs']);
+}
+
+function run(command, args, env = process.env) {
+  const { status } = spawnSync(command, args, { stdio: 'inherit', env });
   if (status !== 0) process.exit(1);
 }
-await import('./node.mjs');

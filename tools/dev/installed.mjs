@@ -1,8 +1,9 @@
+// Runs on Node 20 as well, before anything is installed.
 import { existsSync, readFileSync } from 'node:fs';
 
 const packagesOf = (lockfile) => JSON.parse(readFileSync(lockfile, 'utf8')).packages;
 
-/** Whether node_modules holds what package-lock.json asks for. npm writes its own copy of the lock file there last. */
+/** Whether node_modules matches package-lock.json. npm writes its own copy of the lock file there last. */
 export function isInstalled() {
   if (!existsSync('node_modules/.package-lock.json')) return false;
   const wanted = packagesOf('package-lock.json');
@@ -14,14 +15,14 @@ export function isInstalled() {
     );
 }
 
-/** Whether the Node that runs this is the one that package.json's `engines` asks for. */
+/** Whether the running Node satisfies `engines` of package.json. */
 export function isNodeNewEnough() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   const [wantedMajor, wantedMinor] = wantedNode().split('.').map(Number);
   return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
-/** The oldest Node that the project runs on: 24.15 for `"node": ">=24.15"`. */
+/** Returns the oldest supported version of Node: 24.15 for `"node": ">=24.15"`. */
 export function wantedNode() {
   return JSON.parse(readFileSync('package.json', 'utf8')).engines.node.replace('>=', '');
 }

@@ -1,5 +1,5 @@
-// After every install, by the `dependencies` script of package.json: a machine whose Node is too old gets npm's
-// package `node` in node_modules, outside of the lock file, and every npm script then runs on that one.
+// Runs after every install, as the `dependencies` script of package.json: if the machine's Node is too old, adds npm's
+// package `node` to node_modules, outside of the lock file. npm scripts then run on that one.
 import { spawnSync } from 'node:child_process';
 import { isNodeNewEnough, wantedNode } from './installed.mjs';
 
@@ -9,7 +9,7 @@ if (!isNodeNewEnough() && !process.env.SKIP_NODE) {
   const args = ['install', `node@${major}`, '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   const { status } = spawnSync(process.execPath, [process.env.npm_execpath, ...args], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    // This install runs the `dependencies` script once more.
+    // This install runs the `dependencies` script again.
     env: { ...process.env, SKIP_NODE: 'yes' },
   });
   if (status !== 0) {

@@ -1,57 +1,50 @@
-// `npm run openapi:breaking`: fails when openapi.json breaks what the last release of this service promised its clients.
-// With `-- --accept "reason"` the breaks are recorded in openapi-breaking.json, where a reviewer sees them.
-import { execFileSync, spawnSync } from 'node:child_process';
+// `npm run openapi:breaking`: compares openapi.json with the last release of this service.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { git, gitSucceeds, runCommand, UsageError } from '../cli.mjs';
 import { breaksBetween } from './openapi-breaks.mjs';
 
 const FILE = 'openapi.json';
 const ACCEPTED = 'openapi-breaking.json';
-/** What `npm run init` leaves in a service: releases without it are the template's. */
+/** `npm run init` writes it: releases without it are the template's. */
 const RECORD = '.template.json';
 
-try {
-  const { values } = parseArgs({ options: { accept: { type: 'string' } } });
-  await main(values.accept);
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-}
+const USAGE = `Usage: npm run openapi:breaking [-- --accept=REASON]
 
-async function main(reason) {
+Fails if ${FILE} breaks clients of the last release, the newest tag v1.2.3 of this service.
+
+  --accept=REASON  records the breaking changes and the reason in ${ACCEPTED}, for review
+
+Exit codes: 0 if nothing breaks or every breaking change is accepted, 1 if not.`;
+
+await runCommand(USAGE, async ({ accept: reason }) => {
   const release = lastRelease();
-  if (!release) return console.log('There is no release yet that could be broken: no tag v1.0.0 or later.');
+  if (!release) return console.log('No release yet: there is no tag v1.0.0 or later.');
   const before = JSON.parse(git('show', `${release}:${FILE}`));
   const breaks = await breaksBetween(before, JSON.parse(readFileSync(FILE, 'utf8')));
-  if (reason !== undefined) return accept(release, breaks, reason);
+  return reason === undefined ? check(release, breaks) : accept(release, breaks, reason);
+});
 
+function check(release, breaks) {
   const accepted = readAccepted(release);
-  const refused = breaks.filter((each) => !accepted[each]);
-  if (refused.length === 0)
-    return console.log(
-      `Nothing breaks what ${release} promised${breaks.length > 0 ? ', but for what is accepted' : ''}.`,
-    );
-  console.error(`This breaks clients of ${release}:\n  ${refused.join('\n  ')}
-Undo it, or say why it has to be: npm run openapi:breaking -- --accept "reason"`);
-  process.exitCode = 1;
-}
-
-/** The newest tag of this service, such as v1.2.0, that the present commit comes from. */
-function lastRelease() {
-  if (spawnSync('git', ['rev-parse', '--verify', 'HEAD']).status !== 0) return undefined;
-  if (git('rev-parse', '--is-shallow-repository') === 'true') {
-    throw new Error(
-      'A shallow clone does not know the last release. Run: git fetch --unshallow --tags (actions/checkout: fetch-depth: 0)',
-    );
+  const rejected = breaks.filter((each) => !accepted[each]);
+  if (rejected.length > 0) {
+    throw new Error(`This breaks clients of ${release}:\n  ${rejected.join('\n  ')}
+Undo it, or accept it with a reason: npm run openapi:breaking -- --accept "reason"`);
   }
-  const tags = git('tag', '--merged', 'HEAD', '--sort=-version:refname', '--list', 'v[0-9]*')
-    .split('\n')
-    .filter(Boolean);
-  return tags.find((tag) => has(tag, FILE) && (!existsSync(RECORD) || has(tag, RECORD)));
+  console.log(`Nothing breaks clients of ${release}${breaks.length > 0 ? ', except for accepted changes' : ''}.`);
 }
 
-function has(tag, file) {
-  return spawnSync('git', ['cat-file', '-e', `${tag}:${file}`]).status === 0;
+/** Changes that were accepted for an older release are part of that release. */
+function accept(release, breaks, reason) {
+  if (!reason.trim()) throw new UsageError('--accept needs a reason');
+  if (breaks.length === 0) {
+    rmSync(ACCEPTED, { force: true });
+    return console.log(`Nothing breaks clients of ${release}.`);
+  }
+  const before = readAccepted(release);
+  const accepted = Object.fromEntries(breaks.map((each) => [each, before[each] ?? reason]));
+  writeFileSync(ACCEPTED, `${JSON.stringify({ since: release, accepted }, undefined, 2)}\n`);
+  return console.log(`Recorded in ${ACCEPTED}. Commit it with the change.`);
 }
 
 function readAccepted(release) {
@@ -60,19 +53,18 @@ function readAccepted(release) {
   return since === release ? accepted : {};
 }
 
-/** What was accepted for an older release is over: this one was made with it. */
-function accept(release, breaks, reason) {
-  if (!reason.trim()) throw new Error('A reason is needed: npm run openapi:breaking -- --accept "reason"');
-  if (breaks.length === 0) {
-    rmSync(ACCEPTED, { force: true });
-    return console.log(`Nothing breaks what ${release} promised.`);
+/** Returns the newest tag of this service, such as v1.2.0, that HEAD contains. */
+function lastRelease() {
+  if (!gitSucceeds('rev-parse', '--verify', 'HEAD')) return undefined;
+  if (git('rev-parse', '--is-shallow-repository') === 'true') {
+    throw new Error(
+      'A shallow clone has no tags. Run: git fetch --unshallow --tags (actions/checkout: fetch-depth: 0)',
+    );
   }
-  const before = readAccepted(release);
-  const accepted = Object.fromEntries(breaks.map((each) => [each, before[each] ?? reason]));
-  writeFileSync(ACCEPTED, `${JSON.stringify({ since: release, accepted }, undefined, 2)}\n`);
-  return console.log(`Recorded in ${ACCEPTED}. Commit it with the change.`);
+  const tags = git('tag', '--merged', 'HEAD', '--sort=-version:refname', '--list', 'v[0-9]*').split('\n');
+  return tags.find((tag) => tag && has(tag, FILE) && (!existsSync(RECORD) || has(tag, RECORD)));
 }
 
-function git(...args) {
-  return execFileSync('git', args, { encoding: 'utf8', maxBuffer: 2 ** 28 }).trim();
+function has(tag, file) {
+  return gitSucceeds('cat-file', '-e', `${tag}:${file}`);
 }

@@ -1,8 +1,13 @@
-// What breaks the clients of an OpenAPI document.
 import { createHash } from 'node:crypto';
 import openapiDiff from 'openapi-diff';
 
-/** What of a document's promises another one breaks: the places, in words that stay the same from run to run. */
+/**
+ * Returns the breaking changes between two OpenAPI documents, in a text that is the same in every run.
+ *
+ * @param {object} before
+ * @param {object} after
+ * @returns {Promise<string[]>}
+ */
 export async function breaksBetween(before, after) {
   const spec = (document, location) => ({ content: JSON.stringify(asBodies(document)), location, format: 'openapi3' });
   const { breakingDifferences = [] } = await openapiDiff.diffSpecs({
@@ -12,19 +17,19 @@ export async function breaksBetween(before, after) {
   return breakingDifferences.map(describe).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
-/** The place, and a sum of what has changed there, so that to accept it accepts nothing that comes later. */
+/** The hash of the change is part of the text: an accepted change does not cover a later one at the same location. */
 function describe({ code, sourceSpecEntityDetails, destinationSpecEntityDetails, details }) {
   const [{ location }] = [...sourceSpecEntityDetails, ...destinationSpecEntityDetails];
-  const sum = createHash('sha256')
+  const hash = createHash('sha256')
     .update(JSON.stringify(details ?? null))
     .digest('hex')
     .slice(0, 6);
-  return `${code} ${location} (${sum})`;
+  return `${code} ${location} (${hash})`;
 }
 
 /**
- * The document as openapi-diff can judge it. It looks into bodies only, so parameters are shown as one; and it knows
- * neither enums nor null. What it cannot see at all are patterns and formats.
+ * Converts a document for openapi-diff, which compares bodies only and ignores enums and null: parameters become a body.
+ * Patterns and formats are not compared.
  * https://bitbucket.org/atlassian/json-schema-diff/src/master/KEYWORDS.md
  */
 function asBodies(document) {
@@ -48,11 +53,11 @@ function objectOf(parameters) {
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(parameters.map(({ name, schema }) => [name, schema])),
-    ...(required.length > 0 && { required }), // an empty list is no OpenAPI
+    ...(required.length > 0 && { required }), // OpenAPI forbids an empty list
   };
 }
 
-/** Values that have a name of their own stand for it as a property of an object. */
+/** An object with a property for each value of an enum. */
 const literals = (values) => ({
   type: 'object',
   additionalProperties: false,

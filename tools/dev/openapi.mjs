@@ -1,15 +1,25 @@
-// `npm run openapi` writes openapi.json; with --check it fails when the committed file is stale or not good OpenAPI.
-// Needs no database: the application is made, and never started.
+// `npm run openapi` and `npm run openapi:check`. Need no database: the application is created, but not started.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { NestFactory } from '@nestjs/core';
 import { compileIfStale } from '../build/build.mjs';
+import { runCommand } from '../cli.mjs';
 
 const FILE = 'openapi.json';
 
-const text = `${JSON.stringify(await createDocument(), undefined, 2)}\n`;
-if (process.argv.includes('--check')) await check();
-else writeFileSync(FILE, text);
+const USAGE = `Usage: npm run openapi [-- --check]
+
+Writes ${FILE}.
+
+  --check  writes nothing, and fails if ${FILE} is stale or not valid (npm run openapi:check)
+
+Exit codes: 0 on success, 1 on failure.`;
+
+await runCommand(USAGE, async ({ check }) => {
+  const text = `${JSON.stringify(await createDocument(), undefined, 2)}\n`;
+  if (check) await checkDocument(text);
+  else writeFileSync(FILE, text);
+});
 
 async function createDocument() {
   compileIfStale();
@@ -22,21 +32,17 @@ async function createDocument() {
   return createOpenApiDocument(app);
 }
 
-async function check() {
+async function checkDocument(text) {
   const config = await createConfig({
     // https://redocly.com/docs/cli/rules/recommended
     extends: ['recommended'],
-    // A route that takes nothing from its client has nothing to refuse.
+    // A route without input has no 4xx response.
     rules: { 'operation-4xx-response': 'off' },
   });
   const problems = await lintFromString({ source: text, absoluteRef: FILE, config });
-  for (const { severity, ruleId, message, location } of problems) {
-    fail(`${FILE} ${location[0]?.pointer}: ${message} (${severity}, ${ruleId})`);
-  }
-  if (readFileSync(FILE, 'utf8') !== text) fail(`${FILE} is stale. Run: npm run openapi`);
-}
-
-function fail(line) {
-  console.error(line);
-  process.exitCode = 1;
+  const lines = problems.map(
+    ({ severity, ruleId, message, location }) => `${FILE} ${location[0]?.pointer}: ${message} (${severity}, ${ruleId})`,
+  );
+  if (readFileSync(FILE, 'utf8') !== text) lines.push(`${FILE} is stale. Run: npm run openapi`);
+  if (lines.length > 0) throw new Error(lines.join('\n'));
 }

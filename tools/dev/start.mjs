@@ -1,5 +1,5 @@
 // `npm start`, and with --watch `npm run dev`: builds, starts the embedded PostgreSQL unless DATABASE_URL is set,
-// migrates, runs the app, and takes all of it down again in the opposite order.
+// migrates it, runs the service, and stops everything in reverse order.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -8,37 +8,61 @@ import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildIfStale, listInputs, markMade, NEST } from '../build/build.mjs';
+import { runCommand, UsageError } from '../cli.mjs';
 import { DEVELOPMENT, startPostgres } from './postgres.mjs';
+
+const USAGE = `Usage: npm start|npm run dev [-- NODE_OPTION…]
+
+npm start builds and runs the service; npm run dev also restarts it on every change.
+PORT, HOST, DATABASE_URL and the other variables of .env.example apply; a file .env is read.
+
+  --inspect[=[HOST:]PORT]  and every other option that NODE_OPTIONS accepts go to the process of the service:
+                           --inspect-brk, --inspect-wait, --cpu-prof, --heap-prof, --max-old-space-size=MB, …
+
+Exit codes: 0 after Ctrl-C or SIGTERM, 1 if an option is wrong or the start fails, otherwise that of the service.`;
+
+/** --watch is an option of Node, too. */
+const isNodeOption = (arg) => arg.startsWith('--') && arg !== '--watch' && process.allowedNodeEnvironmentFlags.has(arg);
+const args = process.argv.slice(2);
+const nodeOptions = args.filter(isNodeOption);
+/** Node options that npm took for its own because the -- is missing. No option of npm has the name of one. */
+const taken = Object.keys(process.env)
+  .filter((name) => name.startsWith('npm_config_'))
+  .map((name) => `--${name.slice('npm_config_'.length).replaceAll('_', '-')}`)
+  .filter(isNodeOption);
 
 if (existsSync('.env')) process.loadEnvFile();
 const port = Number(process.env.PORT || 8080);
 const host = process.env.HOST || '0.0.0.0';
 const origin = `http://${['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host}:${port}`;
-const watching = process.argv.includes('--watch');
-/** What is watched is not bundled: a change should be seen at once. */
+const watching = args.includes('--watch');
+/** --watch skips the bundle, so that a change takes effect sooner. */
 const programs = watching ? 'build' : 'dist';
 const embedded = !process.env.DATABASE_URL && process.env.NODE_ENV !== 'production';
 
-// For what is not bundled: https://nodejs.org/api/module.html#module-compile-cache
+// For code outside of the bundle: https://nodejs.org/api/module.html#module-compile-cache
 process.env.NODE_COMPILE_CACHE ||= 'node_modules/.cache/node';
 
 const children = new Set();
 let stopping = false;
 let announced = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
-const caller = findCaller();
-setInterval(() => findCaller() !== caller && stop(), 250).unref();
-
 let database;
-try {
-  process.exitCode = await main();
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-} finally {
-  await database?.stop();
-}
+
+const others = args.filter((arg) => arg !== '--watch' && !isNodeOption(arg));
+await runCommand(USAGE, run, others);
 process.exit();
+
+async function run() {
+  if (taken.length > 0) throw new UsageError(`Put -- before ${taken.join(' ')}`);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
+  const caller = findCaller();
+  setInterval(() => findCaller() !== caller && stop(), 250).unref();
+  try {
+    process.exitCode = await main();
+  } finally {
+    await database?.stop();
+  }
+}
 
 async function main() {
   if (!(await isPortFree())) {
@@ -55,7 +79,7 @@ async function main() {
   return stopping && code > 128 ? 0 : code;
 }
 
-/** Who is to end this process; changes when npm was killed and can pass on no signal. Some shells stay in between. */
+/** Identifies the npm that started this process. Changes when npm was killed. Some shells stay between the two. */
 function findCaller() {
   try {
     const [, npm] = /^\d+ \(sh\) . (\d+)/.exec(readFileSync(`/proc/${process.ppid}/stat`, 'utf8')) ?? [];
@@ -65,7 +89,7 @@ function findCaller() {
   }
 }
 
-/** The app of a `npm start` that was killed a moment ago may still be draining. */
+/** Waits for the service of a killed `npm start`, which may still be shutting down. */
 async function isPortFree() {
   if (!(port > 0 && port < 65_536)) return true;
   for (const begin = Date.now(); Date.now() - begin < 2000; await sleep(100)) {
@@ -80,7 +104,7 @@ async function isPortFree() {
   return false;
 }
 
-/** Only the embedded database is migrated at the start. Resolves to the exit code. */
+/** Migrates the embedded database only. Resolves to the exit code. */
 async function migrate() {
   if (!embedded || stopping) return 0;
   return exitOf(start([`${programs}/migrate.js`]));
@@ -92,15 +116,15 @@ async function runApp() {
 }
 
 function startApp() {
-  const app = start([`${programs}/main.js`]);
+  const app = start([...nodeOptions, `${programs}/main.js`]);
   const key = embedded ? exitOf(start(['tools/dev/development-key.mjs'])) : undefined;
   void announce(app, key);
   return app;
 }
 
-/** Restarts the app after each successful compilation; after one with errors the running app stays. */
+/** Restarts the service after each successful compilation. After a failed one, the running service stays. */
 async function watch() {
-  // A request in flight should not hold up the restart.
+  // Requests in flight must not delay the restart.
   process.env.SHUTDOWN_TIMEOUT_MS ||= '500';
   const compiler = start([NEST, 'build', '--watch', '--preserveWatchOutput'], 'pipe');
   let app;
@@ -124,14 +148,13 @@ async function watch() {
   return stopping ? 0 : 1;
 }
 
-function start(args, output = 'inherit') {
-  const child = spawn(
-    process.execPath,
-    ['--import', './tools/dev/exit-with-parent.mjs', '--enable-source-maps', ...args],
-    {
-      stdio: ['inherit', output, 'inherit', 'ipc'],
-    },
-  );
+function start(programAndOptions, output = 'inherit') {
+  // dist/ maps its stack traces itself.
+  const sourceMaps = watching ? ['--enable-source-maps'] : [];
+  const preload = ['--import', './tools/dev/exit-with-parent.mjs'];
+  const child = spawn(process.execPath, [...preload, ...sourceMaps, ...programAndOptions], {
+    stdio: ['inherit', output, 'inherit', 'ipc'],
+  });
   children.add(child);
   child.once('exit', () => children.delete(child));
   return child;
@@ -145,9 +168,15 @@ async function exitOf(child) {
 function stop() {
   stopping = true;
   for (const child of children) if (child.connected) child.disconnect();
+  // A debugger can hold the service forever.
+  setTimeout(killAll, Number(process.env.SHUTDOWN_TIMEOUT_MS || 8000) + 2000).unref();
 }
 
-/** Ends the app before its successor, which needs its port, starts. */
+function killAll() {
+  for (const child of children) child.kill('SIGKILL');
+}
+
+/** Ends the service before the next one, which needs the same port, starts. */
 async function end(app) {
   if (!children.has(app)) return;
   const timer = setTimeout(() => app.kill('SIGKILL'), 2000);
@@ -157,7 +186,7 @@ async function end(app) {
   clearTimeout(timer);
 }
 
-/** Prints the addresses, once, as soon as the app is ready. Until then the app itself logs what it waits for. */
+/** Prints the addresses once, when the service is ready. Until then the service itself logs its progress. */
 async function announce(app, key) {
   while (children.has(app) && !announced) {
     const response = await fetch(`${origin}/health/ready`).catch(() => undefined);

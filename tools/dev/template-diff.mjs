@@ -1,81 +1,77 @@
-// `npm run template:diff`: what has changed in the template since this service was made from it, or last updated; with
-// --apply merged into the service as a third side, so that the team's own changes stay. The template's two versions are
-// first made into this service, as init did, so that the difference is in its words.
-import { execFileSync, spawnSync } from 'node:child_process';
+// `npm run template:diff`: shows what has changed in the template since this service was made or last updated; --apply
+// merges it. Both versions of the template are first turned into this service, as init did, and then compared.
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { git, gitIn, gitSucceeds, runCommand } from '../cli.mjs';
 
 const RECORD = '.template.json';
-/** The remote whose tags and branches are kept apart from the service's own. */
+/** The template's folders. An update replaces their files; it keeps files that only the service has. */
+const REPLACED = ['src/platform', 'tools'];
 const REMOTE = 'template';
+/** Keeps the template's tags and branches apart from those of the service. */
 const REFS = 'refs/template';
-/** What the service makes anew from its own sources, or writes itself. */
+/** The version of the template that the last update started from. */
+const BEFORE = `${REFS}/before`;
+/** Files that the service generates or writes itself. */
 const OWN = ['package-lock.json', 'openapi.json', RECORD];
-const USAGE = 'Usage: npm run template:diff [-- --to v1.2.0] [-- --apply]';
 
-try {
-  await main(parse());
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-}
+const USAGE = `Usage: npm run template:diff [-- --apply] [-- --to=v1.2.0]
 
-function parse() {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { to: { type: 'string' }, apply: { type: 'boolean' } },
-  });
-  if (positionals.length > 0 || process.env.npm_config_apply || process.env.npm_config_to) throw new Error(USAGE);
-  return values;
-}
+Shows what has changed in the template since this service was made from it or last updated.
 
-async function main({ to, apply }) {
+  --apply    merges the changes without a commit: ${REPLACED.join(' and ')} are replaced, the rest is a three-way merge
+  --to=TAG   compares with this release of the template, not with the newest
+
+Exit codes: 0 on success; 1 if there are conflicts, or if the template or the release is missing.`;
+
+await runCommand(USAGE, async ({ apply, to }) => {
   const record = readRecord();
-  if (apply && git('status', '--porcelain'))
-    throw new Error('There are changes that are not committed. Commit them first.');
+  if (apply && git('status', '--porcelain')) throw new Error('Commit or stash your changes first.');
   fetchTemplate();
   const base = baseOf(record);
   const target = targetOf(to);
   const { version } = JSON.parse(git('show', `${target}:package.json`));
-  const [before, after] = [await ownVersion(base, record), await ownVersion(target, record)];
-  const merged = git('commit-tree', after, '-p', git('commit-tree', before, '-m', 'before'), '-m', 'after');
+  const before = await ownVersion(base, record);
+  const after = await ownVersion(target, record);
 
-  console.log(`From ${record.template} ${record.version} to ${version}:\n`);
-  console.log(
-    git('diff', `${base}..${target}`, '--', 'CHANGELOG.md')
-      .replaceAll(/^(?!\+[^+]).*\n?/gm, '')
-      .replaceAll(/^\+/gm, ''),
-  );
-  if (!apply) return console.log(git('show', '--format=', '--stat', '--patch', merged) || 'Nothing changes here.');
-  merge(merged, { ...record, version, commit: target });
-}
+  console.log(`From ${record.template} ${record.version} to ${version}:\n\n${newInChangelog(base, target)}`);
+  if (git('diff', '--stat', before, after) === '') return console.log('Nothing changes here.');
+  if (apply) merge(before, after, { ...record, version, commit: target });
+  else show(before, after);
+});
 
 function readRecord() {
   try {
     return JSON.parse(readFileSync(RECORD, 'utf8'));
   } catch {
-    throw new Error(`There is no ${RECORD}: npm run init has not been run here.`);
+    throw new Error(`${RECORD} is missing: this service was not made with npm run init.`);
   }
 }
 
-/** Its tags come under a name of their own: v1.0.0 of the template is not v1.0.0 of the service. */
+/** v1.0.0 of the template must not become v1.0.0 of the service. */
 function fetchTemplate() {
-  if (spawnSync('git', ['remote', 'get-url', REMOTE]).status !== 0) {
-    throw new Error(`Where is the template? Say it once: git remote add --no-tags ${REMOTE} URL`);
+  if (!gitSucceeds('remote', 'get-url', REMOTE)) {
+    throw new Error(`The remote ${REMOTE} is missing. Add it once: git remote add --no-tags ${REMOTE} URL`);
   }
   git('fetch', '--quiet', '--no-tags', REMOTE, `+refs/tags/*:${REFS}/tags/*`, `+refs/heads/*:${REFS}/heads/*`);
 }
 
-/** The commit that the service was made from; the tag of its version where GitHub made a history of its own. */
+/** Returns the commit that the service was made from, or the tag of its version if GitHub started a new history. */
 function baseOf({ version, commit }) {
   return (
     commitOf(commit) ??
     commitOf(`${REFS}/tags/v${version}`) ??
-    fail(`The template has no v${version} and no ${commit}.`)
+    fail(`The template has neither v${version} nor ${commit}.`)
   );
+}
+
+/** Returns the lines that CHANGELOG.md has gained. */
+function newInChangelog(base, target) {
+  return git('diff', `${base}..${target}`, '--', 'CHANGELOG.md')
+    .replaceAll(/^(?!\+[^+]).*\n?/gm, '')
+    .replaceAll(/^\+/gm, '');
 }
 
 function targetOf(to) {
@@ -85,13 +81,11 @@ function targetOf(to) {
 }
 
 function commitOf(revision) {
-  const { status, stdout } = spawnSync('git', ['rev-parse', '--quiet', '--verify', `${revision}^{commit}`], {
-    encoding: 'utf8',
-  });
-  return status === 0 ? stdout.trim() : undefined;
+  const name = `${revision}^{commit}`;
+  return gitSucceeds('rev-parse', '--verify', name) ? git('rev-parse', name) : undefined;
 }
 
-/** A version of the template as it would be if this service had just been made from it; with its own init. */
+/** Returns a version of the template as a tree, turned into this service by the init of that version. */
 async function ownVersion(commit, { answers }) {
   const parent = mkdtempSync(join(tmpdir(), 'template-'));
   const folder = join(parent, 'worktree');
@@ -109,20 +103,53 @@ async function ownVersion(commit, { answers }) {
   }
 }
 
-function merge(commit, record) {
-  const { status } = spawnSync('git', ['cherry-pick', '--no-commit', commit]);
-  // What the team has deleted stays deleted.
+function show(before, after) {
+  const others = REPLACED.map((folder) => `:!${folder}`);
+  console.log(`${git('diff', '--stat', '--patch', before, after, '--', '.', ...others)}
+
+Replaced with the template's files:
+${git('diff', '--stat', before, after, '--', ...REPLACED) || ' nothing'}
+To see the difference: git diff ${before} ${after} -- ${REPLACED.join(' ')}`);
+  const edited = localChanges(before);
+  if (edited.length > 0) console.log(`\nYour changes there will be replaced, too:\n  ${edited.join('\n  ')}`);
+}
+
+/** The service's own changes to the template's folders. */
+function localChanges(before) {
+  return git('diff', '--no-renames', '--name-only', '--diff-filter=MD', before, 'HEAD', '--', ...REPLACED)
+    .split('\n')
+    .filter(Boolean);
+}
+
+function merge(before, after, record) {
+  const edited = localChanges(before);
+  const head = git('rev-parse', '--short', 'HEAD');
+  git('update-ref', BEFORE, git('commit-tree', before, '-m', 'before'));
+  const change = git('commit-tree', after, '-p', BEFORE, '-m', 'after');
+  const isClean = gitSucceeds('cherry-pick', '--no-commit', change);
+  replaceFolders(before, after);
+  // Files that the team has deleted stay deleted.
   for (const file of conflicts('DU')) git('rm', '--quiet', file);
   writeFileSync(RECORD, `${JSON.stringify(record, undefined, 2)}\n`);
   git('add', RECORD);
-  const both = status === 0 ? [] : [...conflicts('UU'), ...conflicts('AA'), ...conflicts('UD')];
-  if (both.length > 0) {
-    console.error(
-      `Both sides changed these; decide in each, or undo all with git reset --hard:\n  ${both.join('\n  ')}`,
-    );
-    process.exitCode = 1;
+
+  console.log(`Replaced ${REPLACED.join(' and ')}, merged the rest.`);
+  if (edited.length > 0) {
+    console.log(`Your changes to these files were replaced:\n  ${edited.join('\n  ')}
+To apply them again: git diff --no-renames --diff-filter=MD ${BEFORE} ${head} -- ${REPLACED.join(' ')} | git apply --3way`);
   }
+  const both = isClean ? [] : [...conflicts('UU'), ...conflicts('AA'), ...conflicts('UD')];
   console.log('Next: do the action items above, then npm install, npm run openapi, npm run check, and commit.');
+  if (both.length > 0) {
+    throw new Error(`Conflicts. Resolve them, or undo everything with git reset --hard:\n  ${both.join('\n  ')}`);
+  }
+}
+
+function replaceFolders(before, after) {
+  const filesOf = (tree) => git('ls-tree', '-r', '--name-only', tree, '--', ...REPLACED).split('\n');
+  git('checkout', after, '--', ...REPLACED);
+  const gone = new Set(filesOf(before)).difference(new Set(filesOf(after)));
+  if (gone.size > 0) git('rm', '--quiet', '--force', '--ignore-unmatch', ...gone);
 }
 
 function conflicts(state) {
@@ -132,12 +159,4 @@ function conflicts(state) {
 
 function fail(message) {
   throw new Error(message);
-}
-
-function git(...args) {
-  return gitIn('.', ...args);
-}
-
-function gitIn(cwd, ...args) {
-  return execFileSync('git', args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 28 }).trim();
 }

@@ -1,6 +1,5 @@
 // `npx nest generate resource NAME [FIELDS]`, and `npm run generate -- NAME --fields=FIELDS` for scripts.
 // How schematics work: https://angular.dev/tools/cli/schematics-authoring
-import { join } from 'node:path';
 import {
   apply,
   applyTemplates,
@@ -12,7 +11,7 @@ import {
   url,
 } from '@angular-devkit/schematics';
 import { isEsmProject, ModuleDeclarator } from '@nestjs/schematics';
-import prettier from 'prettier';
+import { format } from '../format.mjs';
 import { registerMigration } from '../migrations.mjs';
 import { code } from './code.mjs';
 import { parseFields } from './fields.mjs';
@@ -36,7 +35,7 @@ export function resource(options) {
       options.skipImport ? noop() : declareIn(APP_MODULE, view.Plural, folder),
       edit(`${MIGRATIONS}/index.ts`, (text) => registerMigration(text, migration, `${timestamp}-create-${plural}`)),
       edit(PROBLEMS, (text) => addProblemRows(text, problems)),
-      formatted,
+      format,
       () => context.logger.info(`Next: npm run openapi, then npm test -- test/api/${plural}`),
     ]);
   };
@@ -150,13 +149,4 @@ function declareIn(module, Plural, folder) {
     }
     tree.overwrite(module, text);
   };
-}
-
-/** As `npm run format` would, so that nothing is left to do. */
-async function formatted(tree) {
-  for (const { path } of tree.actions.filter(({ kind }) => kind === 'c' || kind === 'o')) {
-    const filepath = join(process.cwd(), path);
-    const options = await prettier.resolveConfig(filepath);
-    tree.overwrite(path, await prettier.format(tree.readText(path), { ...options, filepath }));
-  }
 }

@@ -1,1 +1,0 @@
-export function breaksBetween(before: object, after: object): Promise<string[]>;
