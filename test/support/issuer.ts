@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from '
 import { Provider } from 'oidc-provider';
 
 export const AUDIENCE = 'https://api.example.com';
-export const ALL_SCOPES = 'notes:read notes:write notes:share';
+export const ALL_SCOPES = 'test-notes:read test-notes:write test-notes:share';
 
 /** A real OpenID provider on this machine. */
 export interface Issuer {
