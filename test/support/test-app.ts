@@ -5,6 +5,8 @@ import supertest from 'supertest';
 import { AppModule } from '../../src/app.module.js';
 import { appOptions, configureApp } from '../../src/platform/app.setup.js';
 import { Env, loadEnv } from '../../src/platform/config/env.js';
+import { createLogger } from '../../src/platform/logging/logger.js';
+import { ROOT_LOGGER } from '../../src/platform/logging/logging.module.js';
 import { givenApiKey } from './credentials.js';
 import { createTestDatabase, type TestDatabase } from './test-database.js';
 import { until } from './until.js';
@@ -28,6 +30,7 @@ export async function createTestApp({
   controllers = [],
   modules = [],
   database: given,
+  log = () => undefined,
 }: {
   env?: NodeJS.ProcessEnv;
   /** Controllers and modules in addition to those of the application. */
@@ -35,6 +38,8 @@ export async function createTestApp({
   modules?: Type[];
   /** An existing database. By default the application gets a new one, which `close()` drops. */
   database?: TestDatabase;
+  /** Receives each line of the log. The level is `silent` unless `env` sets LOG_LEVEL. */
+  log?: (line: string) => void;
 } = {}): Promise<TestApp> {
   const database = given ?? (await createTestDatabase());
   const testEnv = loadEnv({
@@ -47,6 +52,8 @@ export async function createTestApp({
   const testingModule = await Test.createTestingModule({ imports: [AppModule, ...modules], controllers })
     .overrideProvider(Env)
     .useValue(testEnv)
+    .overrideProvider(ROOT_LOGGER)
+    .useValue(await createLogger(testEnv, { write: log }))
     .compile();
   const app = testingModule.createNestApplication<NestExpressApplication>(appOptions);
   configureApp(app);
