@@ -76,7 +76,7 @@ describe('every route', () => {
     }
   });
 
-  it.each<[string, string, () => Promise<object> | object]>([
+  it.each<[string, string, () => Promise<Record<string, string>> | Record<string, string>]>([
     ['a missing credential', 'credential_missing', () => ({})],
     ['an unknown key', 'credential_invalid', () => ({ 'x-api-key': createApiKey().key })],
     [

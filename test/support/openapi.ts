@@ -4,7 +4,7 @@ import type { Application } from 'express';
 
 /** Every operation of the document by its method and path. */
 export function operationsOf(document: OpenAPIObject) {
-  return new Map(
+  return new Map<string, NonNullable<OpenAPIObject['paths'][string]['get']>>(
     Object.entries(document.paths).flatMap(([path, item]) =>
       (['get', 'post', 'put', 'patch', 'delete'] as const).flatMap((method) => {
         const operation = item[method];
@@ -19,6 +19,18 @@ export function findOperation(document: OpenAPIObject, name: string) {
   const operation = operationsOf(document).get(name);
   if (!operation) throw new Error(`The document has no ${name}`);
   return operation;
+}
+
+/** The codes of all documented problems. */
+export function documentedProblems(document: OpenAPIObject): Set<string> {
+  const responses = [...operationsOf(document).values()].flatMap((operation) => Object.values(operation.responses));
+  return new Set(
+    responses.flatMap((response) =>
+      Object.keys(
+        (response && 'content' in response && response.content?.['application/problem+json']?.examples) || {},
+      ),
+    ),
+  );
 }
 
 /** Every route that Express has, with its method. */

@@ -14,10 +14,10 @@ export interface Program {
   pid: number;
   /** The log so far. */
   lines: LogLine[];
-  /** Sends the signal and waits for the exit. */
-  stop(signal?: NodeJS.Signals): Promise<{ code: number | null; ms: number }>;
   /** Resolves with the exit code. */
   ended: Promise<number | null>;
+  /** Sends the signal and returns `ended`. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
 /** Starts dist/`script` with only the given environment. Waits until main.js listens. */
@@ -43,10 +43,9 @@ export async function startProgram(env: NodeJS.ProcessEnv, script = 'main.js'): 
     pid: child.pid ?? 0,
     lines,
     ended,
-    async stop(signal = 'SIGTERM') {
-      const startedAt = performance.now();
+    stop(signal = 'SIGTERM') {
       child.kill(signal);
-      return { code: await ended, ms: performance.now() - startedAt };
+      return ended;
     },
   };
 }

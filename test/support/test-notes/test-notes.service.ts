@@ -44,7 +44,8 @@ export class TestNotesService {
   update(id: string, changes: UpdateTestNoteDto, ifMatch: IfMatch): Promise<TestNote> {
     return withRetryableTransaction(this.notes.manager, async (manager) => {
       const note = await this.lock(id, ifMatch, manager);
-      return manager.save(manager.merge(TestNote, note, changes));
+      manager.merge(TestNote, note, changes);
+      return manager.save(note);
     });
   }
 
