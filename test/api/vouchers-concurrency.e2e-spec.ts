@@ -50,7 +50,7 @@ describe('concurrent redemptions', () => {
 describe('concurrent creations', () => {
   it('with the same code create one voucher', async () => {
     const responses = await post(20, '/v1/vouchers', aVoucher({ code: 'ONLY-ONE' }));
-    const statuses = responses.map(({ status }) => status).toSorted();
-    expect(statuses).toEqual([201, ...Array<number>(19).fill(409)]);
+    expect(responses.filter(({ status }) => status === 201)).toHaveLength(1);
+    expect(responses.filter(({ status }) => status === 409)).toHaveLength(19);
   });
 });

@@ -39,22 +39,25 @@ const statusOf = async (request: ReturnType<typeof read>) => (await request).sta
 const eightReads = () => Promise.all(Array.from({ length: 8 }, () => statusOf(read())));
 const holdTheRow = () => database.hold('SELECT FROM test_notes FOR UPDATE');
 
-async function expectUnavailable(request: ReturnType<typeof read>, code: string) {
-  const { body, headers } = await request.expect(503);
-  expect([body.code, headers['retry-after']]).toEqual([code, '1']);
+/** The status, problem code and Retry-After of a response. */
+async function failureOf(request: ReturnType<typeof read>) {
+  const { status, body, headers } = await request;
+  return [status, body.code, headers['retry-after']];
 }
+const UNAVAILABLE = [503, 'database_unavailable', '1'];
+const TIMEOUT = [503, 'database_timeout', '1'];
 
 describe('a database that is down', () => {
   it('causes 503 on every route that needs it, until it is back', async () => {
     await start();
     const share = () => sut.http.post(`/v1/test-notes/${id}/shares`);
     await database.whileDown(async () => {
-      await expectUnavailable(read(), 'database_unavailable');
-      await expectUnavailable(write(), 'database_unavailable');
-      await expectUnavailable(sut.http.get('/v1/test-notes'), 'database_unavailable');
-      await expectUnavailable(sut.http.delete(`/v1/test-notes/${id}`), 'database_unavailable');
-      await expectUnavailable(share(), 'database_unavailable');
-      await expectUnavailable(share().set('Idempotency-Key', randomUUID()), 'database_unavailable');
+      expect(await failureOf(read())).toEqual(UNAVAILABLE);
+      expect(await failureOf(write())).toEqual(UNAVAILABLE);
+      expect(await failureOf(sut.http.get('/v1/test-notes'))).toEqual(UNAVAILABLE);
+      expect(await failureOf(sut.http.delete(`/v1/test-notes/${id}`))).toEqual(UNAVAILABLE);
+      expect(await failureOf(share())).toEqual(UNAVAILABLE);
+      expect(await failureOf(share().set('Idempotency-Key', randomUUID()))).toEqual(UNAVAILABLE);
       await sut.http.get('/').expect(200);
     });
     await read().expect(200);
@@ -89,7 +92,7 @@ describe('DATABASE_POOL_ACQUIRE_TIMEOUT_MS', () => {
     const row = await holdTheRow();
     const waiting = statusOf(write());
     await until(async () => (await database.countLockWaits()) === 1);
-    await expectUnavailable(read(), 'database_timeout');
+    expect(await failureOf(read())).toEqual(TIMEOUT);
     expect(await database.countLockWaits()).toBe(1);
     await row.release();
     expect(await waiting).toBe(200);
@@ -102,7 +105,7 @@ describe('DATABASE_STATEMENT_TIMEOUT_MS', () => {
     // The response is the same for both limits.
     expect(await sut.app.get(DataSource).query('SHOW lock_timeout')).toEqual([{ lock_timeout: '200ms' }]);
     const row = await holdTheRow();
-    await expectUnavailable(write(), 'database_timeout');
+    expect(await failureOf(write())).toEqual(TIMEOUT);
     expect(await database.countLockWaits()).toBe(0);
     await row.release();
   });
@@ -136,7 +139,7 @@ describe('a terminated session', () => {
       }
     }
     await start({}, { controllers: [SeveredController] });
-    await expectUnavailable(sut.http.get('/severed'), 'database_unavailable');
+    expect(await failureOf(sut.http.get('/severed'))).toEqual(UNAVAILABLE);
   });
 });
 
@@ -162,7 +165,7 @@ describe('a serialization failure', () => {
   it('causes 503 after the third attempt', async () => {
     await start();
     await failUpdates('> 0', '40001');
-    await expectUnavailable(write(), 'database_timeout');
+    expect(await failureOf(write())).toEqual(TIMEOUT);
     expect(await database.query('SELECT last_value FROM attempts')).toEqual([{ last_value: '3' }]);
   });
 });

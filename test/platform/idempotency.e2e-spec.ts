@@ -27,7 +27,7 @@ const share = (id: string, key: string, body: object = {}, { anonymous } = sut) 
 /** Sends `count` requests at the same time, to the two instances in turn. */
 const shareConcurrently = (count: number, id: string, key: string) =>
   Promise.all(
-    Array.from({ length: count }, (_, index) => share(id, key, {}, index % 2 === 0 ? sut : secondInstance).then()),
+    Array.from({ length: count }, async (_, index) => share(id, key, {}, index % 2 === 0 ? sut : secondInstance)),
   );
 
 const sharesOf = async (id: string): Promise<number> => (await sut.http.get(`/v1/test-notes/${id}`)).body.shares;

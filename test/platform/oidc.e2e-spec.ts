@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { base64url, CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { base64url, CompactSign, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { advanceClock } from '../support/clock.js';
 import { givenApiKey } from '../support/credentials.js';
 import { ALL_SCOPES, AUDIENCE, type Issuer, startIssuer } from '../support/issuer.js';
@@ -110,7 +110,7 @@ describe('an invalid token', () => {
   const forged = async (header: { alg?: string } & Record<string, unknown>) => {
     const alg = header.alg ?? 'RS256';
     const { privateKey } = await generateKeyPair(alg);
-    return new SignJWT(payload() as JWTPayload).setProtectedHeader({ alg, ...header }).sign(privateKey);
+    return new SignJWT(payload()).setProtectedHeader({ alg, ...header }).sign(privateKey);
   };
   const hmac = (secret: string | Buffer) =>
     new SignJWT(payload()).setProtectedHeader({ alg: 'HS256', kid: kid() }).sign(Buffer.from(secret));
