@@ -1,20 +1,6 @@
-/** @type {import('jest').Config} */
-export default {
-  roots: [
-    // template
-    '<rootDir>/template',
-    // /template
-    '<rootDir>/src',
-    '<rootDir>/test',
-  ],
-  testRegex: String.raw`[./-](e2e-)?spec\.ts$`,
-  globalSetup: '<rootDir>/test/support/global-setup.mjs',
-  globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  // @nestjs/throttler is CommonJS, and Jest cannot require() an ES module that is being loaded: these are loaded first.
-  setupFiles: ['@nestjs/common', '@nestjs/core'],
-  testTimeout: 20_000,
-  maxWorkers: '100%', // Jest leaves one core to itself, and the tests mostly wait
-  // An ES module project: https://jestjs.io/docs/ecmascript-modules
+/** What the projects share. ES modules: https://jestjs.io/docs/ecmascript-modules */
+const shared = {
+  roots: ['<rootDir>/src', '<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
@@ -30,5 +16,26 @@ export default {
       },
     ],
   },
-  collectCoverageFrom: ['src/**/*.ts'],
+};
+
+/** @type {import('jest').Config} */
+export default {
+  projects: [
+    // Needs no build and no database.
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/repository/**/*.spec.ts'],
+    },
+    // Starts PostgreSQL, and builds dist/ if it is stale.
+    {
+      ...shared,
+      displayName: 'e2e',
+      testMatch: ['<rootDir>/test/**/*.e2e-spec.ts'],
+      globalSetup: '<rootDir>/test/support/global-setup.mjs',
+      globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+    },
+  ],
+  testTimeout: 20_000,
+  maxWorkers: '100%', // by default Jest leaves one core unused, but the tests mostly wait
 };

@@ -1,11 +1,17 @@
-// `npm run test:template [-- --gcloud] [-- --write]`: the proofs of the starter itself. With --gcloud the real gcloud
-// judges what they have told its stand-in; with --write template/pipeline/proof.md is written.
+// `npm run test:template [-- --gcloud] [-- --write] [-- FILE]`: runs the tests of the starter itself, *.spec.ts with Jest and
+// *.test.mjs with node:test. With --gcloud the real gcloud judges what they have told its stand-in; with --write
+// template/pipeline/proof.md is written.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { judge } from './standin/judge.mjs';
+
+const JEST = [
+  ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+  ...['node_modules/jest/bin/jest.js', '--config', 'template/jest.config.mjs'],
+];
 
 try {
   const { values: options, positionals } = parseArgs({
@@ -14,10 +20,16 @@ try {
   });
   const folder = mkdtempSync(join(tmpdir(), 'template-'));
   const calls = join(folder, 'calls');
-  const files = positionals.length > 0 ? positionals : ['template/**/*.test.mjs'];
   const env = { ...process.env, STANDIN_CALLS: calls, ...(options.write && { WRITE_PROOF: 'yes' }) };
-  const { status } = spawnSync(process.execPath, ['--test', ...files], { stdio: 'inherit', env });
-  process.exitCode = status ?? 1;
+  const run = (...args) => {
+    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env });
+    if (status !== 0) process.exitCode = 1;
+  };
+  const files = positionals.length > 0 ? positionals : ['.spec.ts', 'template/**/*.test.mjs'];
+  const specs = files.filter((file) => file.endsWith('.spec.ts')); // to Jest, a pattern
+  const tests = files.filter((file) => !specs.includes(file));
+  if (specs.length > 0) run(...JEST, ...specs);
+  if (tests.length > 0) run('--test', ...tests);
   if (options.gcloud && judge(calls) > 0) process.exitCode = 1;
   rmSync(folder, { recursive: true });
 } catch (error) {

@@ -8,14 +8,13 @@ import { startProgram } from '../support/program.js';
 import { until } from '../support/until.js';
 
 const ROLES = readFileSync('deploy/database-roles.sql', 'utf8');
-/** A name that SQL has to quote. */
-const DATABASE = 'orders-api';
+const DATABASE = 'orders-api'; // SQL has to quote this name
 
-// Roles are a server's, not a database's: these tests have one of their own.
+// Roles belong to a server, not to a database, so this file starts another server.
 const directory = mkdtempSync(join(tmpdir(), 'roles-'));
 let server: Awaited<ReturnType<typeof startPostgres>>;
 
-/** Like the administrator that Cloud SQL gives: it may make roles and databases, but is no superuser. */
+/** Has the rights of Cloud SQL's administrator: it creates roles and databases, and is no superuser. */
 const admin = { user: 'admin', password: 'admin' };
 const migrator = { user: `${DATABASE}_migrator`, password: 'migrator' };
 const runtime = { user: `${DATABASE}_runtime`, password: 'runtime' };
@@ -41,7 +40,7 @@ beforeAll(async () => {
   server = await startPostgres(directory, { durable: false });
   await query(server.url, `CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD 'admin'`);
   await query(server.url, `CREATE DATABASE "${DATABASE}" OWNER admin`);
-  await as(admin, 'GRANT CREATE ON SCHEMA public TO PUBLIC'); // as in a database that comes from PostgreSQL 14
+  await as(admin, 'GRANT CREATE ON SCHEMA public TO PUBLIC'); // as in a database upgraded from PostgreSQL 14
   await as(admin, ROLES);
   for (const { user, password } of [migrator, runtime]) await as(admin, `ALTER ROLE "${user}" PASSWORD '${password}'`);
   const migration = await startProgram({ DATABASE_URL: urlOf(migrator) }, 'migrate.js');
@@ -52,25 +51,23 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-describe('the migrator', () => {
-  it('owns the schema and what it has made there', async () => {
-    expect(
-      await as(
-        admin,
-        `SELECT DISTINCT owner FROM (
-           SELECT tableowner AS owner FROM pg_tables WHERE schemaname = 'public'
-           UNION ALL SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public') AS owners`,
-      ),
-    ).toEqual([{ owner: migrator.user }, { owner: `"${migrator.user}"` }]);
+describe('the migrator role', () => {
+  it('owns the schema and its tables', async () => {
+    const owners = await as(
+      admin,
+      `SELECT tableowner AS owner FROM pg_tables WHERE schemaname = 'public'
+        UNION SELECT rolname FROM pg_namespace JOIN pg_roles ON pg_roles.oid = nspowner WHERE nspname = 'public'`,
+    );
+    expect(owners).toEqual([{ owner: migrator.user }]);
   });
 
-  it('may install an extension that PostgreSQL trusts', async () => {
+  it('can install a trusted extension', async () => {
     await expect(as(migrator, 'CREATE EXTENSION pg_trgm')).resolves.toEqual([]);
   });
 });
 
-describe('the runtime', () => {
-  it('is enough for the service', async () => {
+describe('the runtime role', () => {
+  it('is sufficient for the service', async () => {
     const service = await startProgram({ DATABASE_URL: urlOf(runtime) });
     try {
       const ready = until(async () => (await fetch(`${service.url}/health/startup`)).ok);
@@ -80,7 +77,7 @@ describe('the runtime', () => {
     }
   });
 
-  it('reads and writes rows', async () => {
+  it('can read and write rows', async () => {
     await as(runtime, `INSERT INTO api_keys (id, name, hash, scopes) VALUES ('id', 'name', 'hash', '{}')`);
     await as(runtime, `UPDATE api_keys SET name = 'another' WHERE id = 'id'`);
     expect(await as(runtime, 'SELECT name FROM api_keys')).toEqual([{ name: 'another' }]);
@@ -98,25 +95,27 @@ describe('the runtime', () => {
     'CREATE TRIGGER mine BEFORE INSERT ON api_keys EXECUTE FUNCTION suppress_redundant_updates_trigger()',
     'CREATE ROLE mine',
     `SET ROLE "${migrator.user}"`,
-  ])('may not %s', async (sql) => {
+  ])('cannot %s', async (sql) => {
     await expect(as(runtime, sql)).rejects.toMatchObject(INSUFFICIENT_PRIVILEGE);
   });
 
-  it('reads and writes the tables of later migrations, sequences included', async () => {
+  it('can read and write the tables and sequences of later migrations', async () => {
     await as(migrator, 'CREATE TABLE later (id serial, name text)');
-    await as(runtime, `INSERT INTO later (name) VALUES ('later')`);
-    expect(await as(runtime, 'SELECT * FROM later')).toEqual([{ id: 1, name: 'later' }]);
+    expect(await as(runtime, `INSERT INTO later (name) VALUES ('row') RETURNING id`)).toEqual([{ id: 1 }]);
+  });
+
+  it('cannot connect to another database with the same setup', async () => {
+    await query(server.url, 'CREATE DATABASE payments OWNER admin');
+    await query(urlOf(admin, 'payments'), ROLES);
+    await expect(query(urlOf(runtime, 'payments'), 'SELECT 1')).rejects.toMatchObject(INSUFFICIENT_PRIVILEGE);
   });
 });
 
-it('keeps the roles of another database out, and its own in', async () => {
-  await query(server.url, 'CREATE DATABASE payments OWNER admin');
-  await query(urlOf(admin, 'payments'), ROLES);
-  await expect(query(urlOf(runtime, 'payments'), 'SELECT 1')).rejects.toMatchObject(INSUFFICIENT_PRIVILEGE);
-});
-
-it('can be run again, also for tables that were there before it', async () => {
-  await as(migrator, `REVOKE ALL ON later, later_id_seq FROM "${runtime.user}"`);
-  await as(admin, ROLES);
-  expect(await as(runtime, `INSERT INTO later (name) VALUES ('again') RETURNING name`)).toEqual([{ name: 'again' }]);
+describe('deploy/database-roles.sql', () => {
+  it('can run again and grants rights on existing tables', async () => {
+    await as(migrator, 'CREATE TABLE existing (id serial)');
+    await as(migrator, `REVOKE ALL ON existing, existing_id_seq FROM "${runtime.user}"`);
+    await as(admin, ROLES);
+    expect(await as(runtime, 'INSERT INTO existing DEFAULT VALUES RETURNING id')).toEqual([{ id: 1 }]);
+  });
 });

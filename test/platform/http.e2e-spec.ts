@@ -1,22 +1,21 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { connect, type Socket } from 'node:net';
-import { Controller, Get } from '@nestjs/common';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Public, RequireScopes } from '../../src/platform/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
 
 const ORIGIN = 'https://app.example.com';
 
 let sut: TestApp;
-let open: TestApp;
+let withCors: TestApp;
 beforeAll(async () => {
   sut = await createTestApp();
-  open = await createTestApp({ env: { CORS_ORIGINS: `${ORIGIN},https://admin.example.com` } });
+  withCors = await createTestApp({ env: { CORS_ORIGINS: `${ORIGIN},https://admin.example.com` } });
 });
 afterAll(async () => {
   await sut.close();
-  await open.close();
+  await withCors.close();
 });
 
 describe('CORS', () => {
@@ -25,22 +24,22 @@ describe('CORS', () => {
       .options('/v1/me')
       .set({ Origin: origin, 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-api-key' });
 
-  it('is closed unless CORS_ORIGINS opens it', async () => {
+  it('is disabled without CORS_ORIGINS', async () => {
     const { headers } = await preflight(sut, ORIGIN).expect(405);
     expect(Object.keys(headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
-    const answer = await sut.http.get('/v1/me').set('Origin', ORIGIN).expect(200);
-    expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
+    const response = await sut.http.get('/v1/me').set('Origin', ORIGIN).expect(200);
+    expect(response.headers).not.toHaveProperty('access-control-allow-origin');
   });
 
-  it('is open to the origins that are named, errors included', async () => {
-    const { headers } = await preflight(open, ORIGIN).expect(204);
+  it('allows the origins in CORS_ORIGINS, also to read error responses', async () => {
+    const { headers } = await preflight(withCors, ORIGIN).expect(204);
     expect(headers).toMatchObject({
       'access-control-allow-origin': ORIGIN,
       'access-control-allow-headers': 'x-api-key',
       'access-control-allow-methods': expect.stringContaining('PATCH'),
     });
-    const answer = await open.anonymous.get('/v1/me').set('Origin', ORIGIN).expect(401);
-    expect(answer.headers).toMatchObject({
+    const response = await withCors.anonymous.get('/v1/me').set('Origin', ORIGIN).expect(401);
+    expect(response.headers).toMatchObject({
       'access-control-allow-origin': ORIGIN,
       'access-control-expose-headers': expect.stringContaining('ETag'),
       vary: expect.stringContaining('Origin'),
@@ -48,87 +47,113 @@ describe('CORS', () => {
   });
 
   it.each(['https://evil.example.com', 'https://app.example.com.evil.com', 'http://app.example.com', 'null'])(
-    'stays closed to %s',
+    'does not allow the origin %s',
     async (origin) => {
-      const { headers } = await preflight(open, origin);
+      const { headers } = await preflight(withCors, origin);
       expect(headers).not.toHaveProperty('access-control-allow-origin');
       expect(headers).not.toHaveProperty('access-control-allow-credentials');
     },
   );
 });
 
-it('a connection outlives that of the load balancer, and a request that does not come is not waited for', () => {
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = sut.app.getHttpServer();
-  expect({ headersTimeout, requestTimeout, keepAliveTimeout }).toEqual({
-    headersTimeout: 15_000,
-    requestTimeout: 30_000,
-    keepAliveTimeout: 620_000,
+describe('response headers', () => {
+  it('set the security policy and do not name the server software', async () => {
+    const { headers } = await sut.http.get('/v1/me').expect(200);
+    expect(headers).toMatchObject({
+      'cache-control': 'private, no-cache',
+      'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
+      'strict-transport-security': expect.any(String),
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+    });
+    expect(headers).not.toHaveProperty('x-powered-by');
+    expect(headers).not.toHaveProperty('server');
+  });
+
+  it.each(['/v1/me', '/nope'])('forbid caching of a problem: GET %s', async (path) => {
+    const { headers } = await sut.anonymous.get(path);
+    expect(headers['cache-control']).toBe('no-store');
   });
 });
 
-it('an answer says what a browser may do with it, and not what made it', async () => {
-  const { headers } = await sut.http.get('/v1/me').expect(200);
-  expect(headers).toMatchObject({
-    'cache-control': 'private, no-cache',
-    'content-security-policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
-    'strict-transport-security': expect.any(String),
-    'x-content-type-options': 'nosniff',
-    'referrer-policy': 'no-referrer',
+describe('the server', () => {
+  it('keeps idle connections longer than the load balancer, and limits the time to receive a request', () => {
+    const { headersTimeout, requestTimeout, keepAliveTimeout } = sut.app.getHttpServer();
+    expect({ headersTimeout, requestTimeout, keepAliveTimeout }).toEqual({
+      headersTimeout: 15_000,
+      requestTimeout: 30_000,
+      keepAliveTimeout: 620_000,
+    });
   });
-  expect(headers).not.toHaveProperty('x-powered-by');
-  expect(headers).not.toHaveProperty('server');
 });
 
-it('a problem is kept by no cache', async () => {
-  for (const request of [sut.anonymous.get('/v1/me'), sut.http.get('/nope')]) {
-    expect((await request).headers['cache-control']).toBe('no-store');
-  }
+describe('an unknown route', () => {
+  it('returns 404 as problem details with the request id', async () => {
+    const { body, headers } = await sut.http.get('/nope?secret=1').set('X-Request-Id', 'mine').expect(404);
+    expect(headers['content-type']).toBe('application/problem+json; charset=utf-8');
+    expect(body).toEqual({
+      type: 'urn:problem-type:route_not_found',
+      title: expect.any(String),
+      status: 404,
+      code: 'route_not_found',
+      requestId: 'mine',
+    });
+  });
 });
 
-it.each(['TRACE', 'OPTIONS', 'PUT', 'QUERY', 'PROPFIND'])('%s is refused', async (method) => {
-  for (const path of ['/', '/v1/me']) {
-    const [{ statusCode, headers }] = await once(httpRequest(`${sut.url}${path}`, { method }).end(), 'response');
-    expect(statusCode).toBe(405);
-    expect(headers.allow).toContain('GET');
-  }
+describe('an unknown method', () => {
+  it.each([
+    ['POST', '/'],
+    ['TRACE', '/'],
+    ['QUERY', '/'],
+    ['OPTIONS', '/v1/me'],
+    ['PUT', '/v1/me'],
+    ['PROPFIND', '/v1/me'],
+    ['DELETE', '/health/live'],
+    ['POST', '/openapi.json'],
+  ])('returns 405 with Allow: %s %s', async (method, path) => {
+    const [response] = await once(httpRequest(`${sut.url}${path}`, { method }).end(), 'response');
+    expect(response.statusCode).toBe(405);
+    expect(response.headers.allow).toBe('GET, HEAD');
+    expect(JSON.parse(await text(response)).code).toBe('method_not_allowed');
+  });
+
+  it('is never HEAD where there is GET', async () => {
+    await sut.http.head('/v1/me').expect(200);
+  });
 });
 
-it('closes the connection of a client that does not read its response', async () => {
-  @Controller('large')
-  @Public()
-  class LargeController {
-    @Get()
-    read(): string {
-      return 'x'.repeat(32 * 1024 ** 2); // more than the buffers of both sides
-    }
-  }
-  const large = await createTestApp({ env: { HANDLER_TIMEOUT_MS: '500' }, controllers: [LargeController] });
-  const { port, hostname } = new URL(large.url);
-  const client = connect(Number(port), hostname).on('error', () => undefined);
-  const [connection] = (await once(large.app.getHttpServer(), 'connection')) as [Socket];
-  client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
-  await once(client, 'readable');
-  await once(connection, 'close');
-  expect(connection.destroyed).toBe(true);
-  await large.close();
-});
-
-describe('a route that takes too long', () => {
-  @Controller('slow')
-  class SlowController {
-    @Get()
-    @RequireScopes()
-    wait(): Promise<never> {
-      return new Promise(() => undefined);
-    }
+describe('malformed HTTP', () => {
+  /** Sends bytes as they are and reads the response to its end. */
+  async function sendRaw(bytes: string): Promise<string> {
+    const socket = connect(Number(new URL(sut.url).port), '127.0.0.1');
+    socket.write(bytes);
+    return text(socket);
   }
 
-  it('is answered with a 503 before the platform gives up', async () => {
-    const slow = await createTestApp({ env: { HANDLER_TIMEOUT_MS: '100' }, controllers: [SlowController] });
-    const { body, headers } = await slow.http.get('/slow').expect(503);
-    expect(body.code).toBe('handler_timeout');
-    expect(headers['retry-after']).toBe('1');
-    await slow.http.get('/v1/me').expect(200);
-    await slow.close();
+  it.each([
+    ['an unknown method', 400, 'malformed_request', 'NOSUCH / HTTP/1.1\r\nHost: x\r\n\r\n'],
+    ['a header without a name', 400, 'malformed_request', 'GET / HTTP/1.1\r\nHost: x\r\n: x\r\n\r\n'],
+    [
+      'two lengths',
+      400,
+      'malformed_request',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx',
+    ],
+    ['20 kB of headers', 431, 'headers_too_large', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(20_000)}\r\n\r\n`],
+  ])('with %s returns %i as problem details', async (_, status, code, bytes) => {
+    const [head = '', body = ''] = (await sendRaw(bytes)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(head).toContain('application/problem+json');
+    expect(JSON.parse(body)).toMatchObject({ status, code, requestId: expect.any(String) });
+  });
+
+  it('closes the connection, also when the client keeps its side open', async () => {
+    const socket = connect({ port: Number(new URL(sut.url).port), host: '127.0.0.1', allowHalfOpen: true });
+    socket.resume().write('NOSUCH / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'end');
+    const writing = setInterval(() => socket.write('x'), 10);
+    const [{ code }] = await once(socket, 'error').finally(() => clearInterval(writing));
+    expect(code).toMatch(/^(EPIPE|ECONNRESET)$/);
   });
 });

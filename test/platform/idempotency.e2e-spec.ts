@@ -1,27 +1,152 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { EntityManager } from 'typeorm';
-import { defineProblem } from '../../src/platform/problems/problem.js';
 import { IdempotencyService } from '../../src/platform/idempotency/idempotency.service.js';
-import { createTestApp, type TestApp } from '../support/test-app.js';
-
-defineProblem('id_taken', 409, 'Another one has this id', { name: 'PK_api_keys', field: 'id' });
+import { createOpenApiDocument } from '../../src/platform/openapi/openapi-document.js';
+import { givenApiKey } from '../support/credentials.js';
+import { findOperation } from '../support/openapi.js';
+import type { TestApp } from '../support/test-app.js';
+import { createTestNote, createTestNotesApp } from '../support/test-notes.js';
+import { until } from '../support/until.js';
 
 let sut: TestApp;
+let secondInstance: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp();
+  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000' };
+  sut = await createTestNotesApp({ env });
+  secondInstance = await createTestNotesApp({ env, database: sut.database });
 });
-afterAll(() => sut.close());
+afterAll(async () => {
+  await secondInstance.close();
+  await sut.close();
+});
 
-it('keeps a conflict that the database itself finds, without what was written before it', async () => {
-  const request = { principal: 'me', key: 'key', fingerprint: 'same', requestId: 'first' };
-  const work = async (manager: EntityManager) => {
-    const insert = `INSERT INTO api_keys (id, name, hash, scopes) VALUES ('twice', 'name', 'hash', '{}')`;
-    await manager.query(insert);
-    await manager.query(insert);
-  };
-  const service = sut.app.get(IdempotencyService, { strict: false });
-  const refused = { details: { status: 409, code: 'id_taken', requestId: 'first' } };
-  await expect(service.run(request, work)).rejects.toMatchObject(refused);
-  await expect(service.run(request, () => Promise.resolve())).rejects.toMatchObject(refused);
-  expect(await sut.database.query(`SELECT FROM api_keys WHERE id = 'twice'`)).toEqual([]);
+const share = (id: string, key: string, body: object = {}, { anonymous } = sut) =>
+  anonymous.post(`/v1/test-notes/${id}/shares`).set({ 'x-api-key': sut.apiKey, 'Idempotency-Key': key }).send(body);
+
+/** Sends `count` requests at the same time, to the two instances in turn. */
+const shareConcurrently = (count: number, id: string, key: string) =>
+  Promise.all(
+    Array.from({ length: count }, async (_, index) => share(id, key, {}, index % 2 === 0 ? sut : secondInstance)),
+  );
+
+const sharesOf = async (id: string): Promise<number> => (await sut.http.get(`/v1/test-notes/${id}`)).body.shares;
+
+describe('POST /v1/test-notes/:id/shares with an Idempotency-Key', () => {
+  it('has one effect for 20 concurrent requests, and rejects those that arrive during the first with 409', async () => {
+    const { id } = await createTestNote(sut);
+    const responses = await shareConcurrently(20, id, randomUUID());
+    const [succeeded = [], rejected = []] = [201, 409].map((code) => responses.filter(({ status }) => status === code));
+    expect(succeeded.length).toBeGreaterThan(0);
+    expect(succeeded.length + rejected.length).toBe(20);
+    expect(new Set(succeeded.map(({ text }) => text)).size).toBe(1);
+    for (const { body, headers } of rejected) {
+      expect(body.code).toBe('idempotency_key_in_use');
+      expect(headers['retry-after']).toBe('1');
+    }
+    expect(await sharesOf(id)).toBe(1);
+  });
+
+  it('rejects repeats without holding a connection while the first request runs', async () => {
+    const { id } = await createTestNote(sut);
+    const key = randomUUID();
+    const row = await sut.database.hold('SELECT FROM test_notes WHERE id = $1 FOR UPDATE', [id]);
+    const first = share(id, key).then(({ status }) => status);
+    await until(async () => (await sut.database.countLockWaits()) === 1);
+    const repeats = await shareConcurrently(60, id, key); // more than the two pools have connections
+    expect(repeats.map(({ status }) => status)).toEqual(Array<number>(60).fill(409));
+    await row.release();
+    expect(await first).toBe(201);
+  });
+
+  it.each<[string, boolean, number]>([
+    ['a success', false, 201],
+    ['a conflict', true, 409],
+  ])('returns %s again, byte for byte, from either instance', async (_, done, status) => {
+    const { id } = await createTestNote(sut, { done });
+    const key = randomUUID();
+    const first = await share(id, key, { recipient: 'ä' }).expect(status);
+    await sut.database.query('UPDATE test_notes SET done = NOT done WHERE id = $1', [id]);
+    for (const instance of [sut, secondInstance]) {
+      const repeat = await share(id, key, { recipient: 'ä' }, instance).expect(status);
+      expect(repeat.text).toBe(first.text);
+      expect(repeat.headers['content-type']).toBe(first.headers['content-type']);
+    }
+    expect(await sharesOf(id)).toBe(done ? 0 : 1);
+  });
+
+  it('rejects a key that was used with another body or another path with 422', async () => {
+    const [{ id }, other] = [await createTestNote(sut), await createTestNote(sut)];
+    const key = randomUUID();
+    await share(id, key, { recipient: 'a' }).expect(201);
+    for (const request of [share(id, key, { recipient: 'b' }), share(other.id, key, { recipient: 'a' })]) {
+      const { body } = await request.expect(422);
+      expect(body.code).toBe('idempotency_key_reused');
+    }
+  });
+
+  it('keeps the keys of different principals apart', async () => {
+    const { id } = await createTestNote(sut);
+    const key = randomUUID();
+    await share(id, key).expect(201);
+    const { body } = await share(id, key)
+      .set('x-api-key', await givenApiKey(sut.database))
+      .expect(201);
+    expect(body.shares).toBe(2);
+  });
+
+  it('accepts the key again after a 404', async () => {
+    const [id, key] = [randomUUID(), randomUUID()];
+    await share(id, key).expect(404);
+    await sut.database.query(`INSERT INTO test_notes (id, title) VALUES ($1, 'late')`, [id]);
+    await share(id, key).expect(201);
+  });
+
+  it('forgets a key after 24 hours and deletes its row', async () => {
+    const { id } = await createTestNote(sut);
+    const [key, another] = [randomUUID(), randomUUID()];
+    await share(id, key).expect(201);
+    await sut.database.query(`UPDATE idempotency_keys SET created_at = now() - interval '24 hours'`);
+    await share(id, key).expect(201);
+    expect(await sharesOf(id)).toBe(2);
+    await sut.database.query(`UPDATE idempotency_keys SET created_at = now() - interval '25 hours'`);
+    await share(id, another).expect(201);
+    expect(await sut.database.query('SELECT key FROM idempotency_keys')).toEqual([{ key: another }]);
+  });
+
+  it.each([
+    ['an empty key', ''],
+    ['a blank key', ' '],
+    ['a key with a space', 'with space'],
+    ['a key of 65 characters', 'x'.repeat(65)],
+    ['a key outside ASCII', 'ümlaut'],
+  ])('rejects %s with 400', async (_, key) => {
+    const { body } = await share(randomUUID(), Buffer.from(key).toString('latin1')).expect(400);
+    expect(body.errors).toMatchObject([{ in: 'header', pointer: '#/Idempotency-Key' }]);
+  });
+});
+
+describe('IdempotencyService', () => {
+  it('replays a constraint violation as a conflict and rolls back its writes', async () => {
+    const request = { principal: 'me', key: 'key', fingerprint: 'same', requestId: 'first' };
+    const insertTwice = async (manager: EntityManager) => {
+      for (let time = 0; time < 2; time++) await manager.query(`INSERT INTO test_notes (title) VALUES ('twice')`);
+    };
+    const service = sut.app.get(IdempotencyService, { strict: false });
+    const conflict = { details: { status: 409, code: 'test_note_title_taken', requestId: 'first' } };
+    await expect(service.run(request, insertTwice)).rejects.toMatchObject(conflict);
+    await expect(service.run(request, () => Promise.resolve())).rejects.toMatchObject(conflict);
+    expect(await sut.database.query(`SELECT FROM test_notes WHERE title = 'twice'`)).toEqual([]);
+  });
+});
+
+describe('OpenAPI', () => {
+  it('documents the header and the problems of an idempotent route', () => {
+    const operation = findOperation(createOpenApiDocument(sut.app), 'POST /v1/test-notes/{id}/shares');
+    expect(operation.parameters).toContainEqual(expect.objectContaining({ in: 'header', name: 'Idempotency-Key' }));
+    const problemsOf = (status: number) =>
+      Object.keys(Reflect.get(Object(operation.responses[status]), 'content')['application/problem+json'].examples);
+    expect(problemsOf(409)).toContain('idempotency_key_in_use');
+    expect(problemsOf(422)).toEqual(['idempotency_key_reused']);
+  });
 });

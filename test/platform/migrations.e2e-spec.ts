@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource, getMetadataArgsStorage } from 'typeorm';
 import '../../src/app.module.js';
+import { migrations } from '../../src/migrations/index.js';
 import { loadEnv } from '../../src/platform/config/env.js';
 import { dataSourceOptions } from '../../src/platform/database/data-source.js';
-import { migrations } from '../../src/migrations/index.js';
+import { problemCatalog } from '../../src/platform/problems/problem.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 
 let database: TestDatabase;
@@ -19,7 +20,7 @@ afterEach(async () => {
   await database.drop();
 });
 
-/** Every column, constraint and index, as PostgreSQL tells them. */
+/** Every column, constraint and index of the schema. */
 const schema = () =>
   database.query(
     `SELECT table_name AS "table", column_name AS name, data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') AS definition
@@ -31,13 +32,13 @@ const schema = () =>
   );
 
 describe('the migrations', () => {
-  it('make, from nothing, what the entities ask for', async () => {
+  it('create the schema that the entities describe', async () => {
     await sut.runMigrations();
     const { upQueries } = await sut.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).toEqual([]);
   });
 
-  it('are each undone by their own down, and can run again', async () => {
+  it('can each be reverted and run again', async () => {
     await sut.runMigrations();
     const whole = await schema();
     expect(whole.length).toBeGreaterThan(0);
@@ -47,8 +48,18 @@ describe('the migrations', () => {
     expect(await schema()).toEqual(whole);
   });
 
-  it('stand in the order of their timestamps', () => {
-    const names = sut.migrations.map(({ name }) => String(name).slice(-13));
-    expect(names).toEqual(names.toSorted());
+  it('are in the order of their timestamps', () => {
+    const timestamps = sut.migrations.map(({ name }) => String(name).slice(-13));
+    expect(timestamps).toEqual(timestamps.toSorted());
+  });
+
+  it('create no constraint without a problem for its violation', async () => {
+    await sut.runMigrations();
+    const constraints = await database.query<{ conname: string }>(
+      `SELECT conname FROM pg_constraint
+        WHERE contype IN ('u', 'c', 'f', 'x') AND connamespace = 'public'::regnamespace AND conrelid <> 'migrations'::regclass`,
+    );
+    const mapped = [...problemCatalog.values()].flatMap(({ constraint }) => constraint?.name ?? []);
+    expect(mapped.toSorted()).toEqual(constraints.map(({ conname }) => conname).toSorted());
   });
 });

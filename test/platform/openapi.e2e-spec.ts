@@ -1,81 +1,84 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import { readFileSync } from 'node:fs';
-import type { Application } from 'express';
 import { scopeMissing } from '../../src/platform/auth/auth.problems.js';
-import { problemCatalog } from '../../src/platform/problems/problem.js';
-import * as transport from '../../src/platform/problems/problem-types.js';
 import * as idempotency from '../../src/platform/idempotency/idempotency.problems.js';
-import { namedOperations } from '../support/openapi.js';
+import * as common from '../../src/platform/problems/problem-types.js';
+import { problemCatalog } from '../../src/platform/problems/problem.js';
+import { documentedProblems, findOperation, operationsOf, routesOf } from '../support/openapi.js';
 import { type Program, startProgram } from '../support/program.js';
-import { createTestApp } from '../support/test-app.js';
+import { createTestApp, type TestApp } from '../support/test-app.js';
 
-// The built service: Swagger's compiler plugin, which reads types and comments, works when the service is built.
-let sut: Program;
+// The document of the built service: Swagger's compiler plugin reads types and comments during the build.
+let program: Program;
 let document: OpenAPIObject;
+let sut: TestApp;
 beforeAll(async () => {
-  sut = await startProgram({ DATABASE_URL: 'postgresql://127.0.0.1:1/none', DOCS_ENABLED: 'true' });
-  document = (await (await fetch(`${sut.url}/openapi.json`)).json()) as OpenAPIObject;
+  program = await startProgram({ DATABASE_URL: 'postgresql://127.0.0.1:1/none', DOCS_ENABLED: 'true' });
+  document = (await (await fetch(`${program.url}/openapi.json`)).json()) as OpenAPIObject;
+  sut = await createTestApp({ env: { DOCS_ENABLED: 'false' } });
 });
-afterAll(() => sut.stop());
+afterAll(async () => {
+  await program.stop();
+  await sut.close();
+});
 
-describe('the OpenAPI document', () => {
-  it('has every route', async () => {
-    const app = await createTestApp({ env: { DOCS_ENABLED: 'false' } });
-    const { router } = app.app.getHttpAdapter().getInstance() as Application;
-    const routes = router.stack.flatMap(({ route }) => {
-      const methods = Object.keys((route as { methods?: object } | undefined)?.methods ?? {});
-      if (!route || methods.length !== 1) return []; // middleware
-      return [`${methods[0]?.toUpperCase()} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`];
-    });
-    await app.close();
+describe('GET /openapi.json', () => {
+  it('documents every route', () => {
+    const routes = routesOf(sut.app).map(
+      ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
+    );
     expect(routes).toContain('GET /v1/me');
-    expect(
-      namedOperations(document)
-        .map(({ name }) => name)
-        .toSorted(),
-    ).toEqual(routes.toSorted());
+    expect([...operationsOf(document).keys()].toSorted()).toEqual(routes.toSorted());
   });
 
-  it('declares every problem of the catalogue somewhere, with an example', () => {
-    const declared = new Set(
-      namedOperations(document).flatMap(({ operation }) =>
-        Object.values(operation.responses).flatMap((response) =>
-          Object.keys(('content' in response! && response.content?.['application/problem+json']?.examples) || {}),
-        ),
-      ),
-    );
-    // These answer a request before there is an operation for it, or need one that takes a body, an ETag or a scope.
-    const general = new Set(
-      [...Object.values(transport), ...Object.values(idempotency), scopeMissing].map(({ code }) => code),
-    );
-    expect([...problemCatalog.keys()].filter((code) => !declared.has(code) && !general.has(code))).toEqual([]);
-    expect(declared).toContain('credential_missing');
+  it('documents every problem of the catalog with an example', () => {
+    const documented = documentedProblems(document);
+    // Only routes with a body, an ETag or a scope have these; some requests fail before they reach a route.
+    const conditional = new Set([...Object.values(common), ...Object.values(idempotency), scopeMissing]);
+    const missing = [...problemCatalog.values()].filter((type) => !documented.has(type.code) && !conditional.has(type));
+    expect(missing).toEqual([]);
+    expect(documented).toContain('credential_missing');
   });
 
-  it('requires the headers that clients rely on', () => {
-    const headersOf = (name: string, status: string) => {
-      const response = namedOperations(document).find((each) => each.name === name)?.operation.responses[status];
-      return response && 'headers' in response ? response.headers : {};
-    };
-    const required = { required: true };
-    expect(headersOf('GET /v1/me', '401')).toMatchObject({ 'WWW-Authenticate': required });
-    expect(headersOf('GET /', '429')).toMatchObject({ 'Retry-After': required });
-    expect(headersOf('GET /', '503')).toMatchObject({ 'Retry-After': required });
+  it.each([
+    ['GET /v1/me', '401', 'WWW-Authenticate'],
+    ['GET /', '429', 'Retry-After'],
+    ['GET /', '503', 'Retry-After'],
+  ])('requires in the response of %s %s the header %s', (name, status, header) => {
+    const response = findOperation(document, name).responses[status];
+    expect(response).toMatchObject({ headers: { [header]: { required: true } } });
   });
+});
 
-  it('is told to nobody where the docs are switched off', async () => {
-    const closed = await createTestApp({ env: { DOCS_ENABLED: 'false' } });
-    await closed.http.get('/docs').expect(404);
-    await closed.http.get('/openapi.json').expect(404);
-    const { body } = await closed.http.get('/').expect(200);
+describe('DOCS_ENABLED=false', () => {
+  it('returns 404 for the docs, and no link to them', async () => {
+    await sut.http.get('/docs').expect(404);
+    await sut.http.get('/openapi.json').expect(404);
+    const { body } = await sut.http.get('/').expect(200);
     expect(body.links).toEqual({ health: '/health/ready' });
-    await closed.close();
+  });
+});
+
+describe('OIDC_CLIENT_ID', () => {
+  it('adds the issuer to the security schemes, and to the content security policy of the docs', async () => {
+    const issuer = 'https://issuer.example.com/realms/one';
+    const env = { OIDC_ISSUERS: issuer, OIDC_AUDIENCE: 'api', OIDC_CLIENT_ID: 'docs', DOCS_ENABLED: 'true' };
+    const app = await createTestApp({ env });
+    try {
+      const { body } = await app.http.get('/openapi.json').expect(200);
+      expect(body.components.securitySchemes.oidc.openIdConnectUrl).toBe(`${issuer}/.well-known/openid-configuration`);
+      expect(body.paths['/v1/me'].get.security).toContainEqual({ oidc: [] });
+      const { headers } = await app.http.get('/docs/').expect(200);
+      expect(headers['content-security-policy']).toContain("connect-src 'self' https: https://issuer.example.com");
+    } finally {
+      await app.close();
+    }
   });
 });
 
 describe('docs/problems.md', () => {
-  it('lists exactly the problems of the catalogue', () => {
+  it('lists exactly the problems of the catalog', () => {
     const rows = readFileSync('docs/problems.md', 'utf8').matchAll(/^\| `(\w+)` *\| (\d+) *\| (.+?) *\|/gm);
     const listed = [...rows].map(([, code, status, title]) => ({ code, status: Number(status), title }));
     const catalog = [...problemCatalog.values()].map(({ code, status, title }) => ({ code, status, title }));

@@ -15,7 +15,7 @@ interface ComposeService {
   healthcheck: { test: string[] };
 }
 
-// `<<` is of YAML 1.1, which Compose reads.
+// Compose reads YAML 1.1, which has `<<`.
 const { services } = parse(readFileSync('docker/compose.yaml', 'utf8'), { merge: true }) as {
   services: Record<'database' | 'migrate' | 'service', ComposeService>;
 };
@@ -24,31 +24,31 @@ const env = loadEnv({ NODE_ENV: 'production', ...service.environment });
 const manifest = readFileSync('deploy/service.yaml', 'utf8');
 
 describe('docker/compose.yaml', () => {
-  it('builds docker/Dockerfile, from the folder that the Dockerfile expects', () => {
+  it('builds docker/Dockerfile with the repository as its context', () => {
     for (const { build } of [migrate, service]) {
       expect(resolve('docker', build.context)).toBe(process.cwd());
       expect(existsSync(build.dockerfile)).toBe(true);
     }
   });
 
-  it('migrates once the database is there, and serves once it is migrated', () => {
+  it('starts the migrations after the database, and the service after the migrations', () => {
     expect(migrate.command).toEqual(['dist/migrate.js']);
     expect(migrate.depends_on).toEqual({ database: { condition: 'service_healthy' } });
     expect(service.depends_on).toEqual({ migrate: { condition: 'service_completed_successfully' } });
     expect(service.command).toBeUndefined();
   });
 
-  it('publishes the port that the service listens on, and asks it there for its health', () => {
+  it('publishes the port of the service and checks its health there', () => {
     expect(service.ports).toEqual([`127.0.0.1:8080:${env.PORT}`]);
     expect(service.healthcheck.test.at(-1)).toContain(`http://127.0.0.1:${env.PORT}/health/ready`);
   });
 
-  it('reaches the database that it starts', () => {
+  it('connects to the database of the same file', () => {
     const { POSTGRES_USER: user, POSTGRES_PASSWORD: password, POSTGRES_DB: name } = database.environment;
     expect(env.DATABASE_URL).toBe(`postgresql://${user}:${password}@database:5432/${name}`);
   });
 
-  it('gives as much memory as Cloud Run does, and the same heap', () => {
+  it('sets the memory and the heap of deploy/service.yaml', () => {
     expect(manifest).toContain(`memory: ${service.mem_limit.replace('m', 'Mi')}\n`);
     expect(manifest).toContain(`value: ${service.environment.NODE_OPTIONS}\n`);
   });

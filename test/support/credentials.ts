@@ -2,7 +2,7 @@ import { createApiKey } from '../../src/platform/auth/api-key.js';
 import { declaredScopes } from '../../src/platform/auth/auth.decorators.js';
 import type { TestDatabase } from './test-database.js';
 
-/** An API key that works, with every scope that the imported controllers declare unless told otherwise. */
+/** Registers an API key and returns it. By default it has every scope that a loaded controller declares. */
 export async function givenApiKey(
   database: Pick<TestDatabase, 'query'>,
   {

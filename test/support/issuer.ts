@@ -1,44 +1,43 @@
-import { createServer } from 'node:http';
+// Imports no other TypeScript file, so that test/browser can run it with Node alone.
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { Provider } from 'oidc-provider';
 
 export const AUDIENCE = 'https://api.example.com';
-export const ALL_SCOPES = 'notes:read notes:write notes:share';
+export const ALL_SCOPES = 'test-notes:read test-notes:write test-notes:share';
 
-/** A real OpenID provider on this machine. */
+/** An OpenID provider that runs in this process. */
 export interface Issuer {
   url: string;
-  /** How often each path has been asked for. */
+  /** The number of requests per path. */
   requests: Map<string, number>;
-  /** An access token by the client credentials grant. */
+  /** Returns an access token, by the client credentials grant. */
   accessToken(scope: string): Promise<string>;
-  /** Anything, signed with the provider's own key: what it would sign if it had such users and clients. */
+  /** Signs any claims with the provider's key. */
   sign(claims: JWTPayload, header?: Record<string, unknown>): Promise<string>;
-  /** The private key, to make forgeries from. */
   privateKey: JWK;
-  /** Begins anew with another key. */
+  /** Replaces the key. */
   rotate(): Promise<void>;
-  /** Answers every request with 500, or not at all, until it is told to be well. */
-  become(state: 'well' | 'down' | 'hanging'): void;
-  /** What it gives for its keys in place of its own: nothing, to end that. */
+  /** `down` returns 500 for every request, `hanging` never responds. */
+  state: 'up' | 'down' | 'hanging';
+  /** Replaces the response of /jwks, if set. */
   keySet?: unknown;
   stop(): void;
 }
 
-/** @param redirectUri of the public client `docs`, which signs people in with PKCE */
+/** @param redirectUri the redirect URI of the public client `docs`, which signs users in with PKCE */
 export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}): Promise<Issuer> {
-  let answer: ReturnType<Provider['callback']>;
-  let state = 'well';
+  let handle: ReturnType<Provider['callback']>;
   const requests = new Map<string, number>();
   const server = createServer((request, response) => {
     const [path = ''] = request.url?.split('?') ?? [];
     requests.set(path, (requests.get(path) ?? 0) + 1);
-    if (state === 'hanging') return;
-    if (state === 'down') response.writeHead(500).end();
+    if (issuer.state === 'hanging') return;
+    if (issuer.state === 'down') response.writeHead(500).end();
     else if (issuer.keySet && path === '/jwks') response.end(JSON.stringify(issuer.keySet));
-    else void answer(request, response);
+    else void handle(request, response);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -47,6 +46,7 @@ export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}
     url,
     requests,
     privateKey: {},
+    state: 'up',
     async accessToken(scope) {
       const response = await fetch(`${url}/token`, {
         method: 'POST',
@@ -65,10 +65,7 @@ export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}
     async rotate() {
       const { privateKey } = await generateKeyPair('RS256', { extractable: true });
       issuer.privateKey = { ...(await exportJWK(privateKey)), kid: `key-${Date.now()}`, alg: 'RS256', use: 'sig' };
-      answer = createProvider(url, issuer.privateKey, redirectUri).callback();
-    },
-    become: (value) => {
-      state = value;
+      handle = createProvider(url, issuer.privateKey, redirectUri).callback();
     },
     stop() {
       server.close();
@@ -80,23 +77,18 @@ export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}
 }
 
 function createProvider(url: string, key: JWK, redirectUri: string): Provider {
-  // It warns of what makes it fit for tests only.
+  const client = { client_id: 'machine', client_secret: 'secret', redirect_uris: [], response_types: [] };
+  // The provider warns that its in-memory adapter and its interactions are not for production.
   const { warn } = console;
   console.warn = () => undefined;
   const provider = new Provider(url, {
     jwks: { keys: [key] },
     cookies: { keys: ['for the tests only'] },
     clients: [
-      {
-        client_id: 'machine',
-        client_secret: 'secret',
-        grant_types: ['client_credentials'],
-        redirect_uris: [],
-        response_types: [],
-      },
+      { ...client, grant_types: ['client_credentials'] },
       {
         client_id: 'docs',
-        application_type: 'native', // may be redirected to http on this machine
+        application_type: 'native', // may redirect to http on this machine
         token_endpoint_auth_method: 'none',
         redirect_uris: [redirectUri],
       },
@@ -104,7 +96,7 @@ function createProvider(url: string, key: JWK, redirectUri: string): Provider {
     scopes: ['openid', ...ALL_SCOPES.split(' ')],
     ttl: { AccessToken: 300, ClientCredentials: 300, Grant: 300, IdToken: 300, Interaction: 300, Session: 300 },
     clientBasedCORS: () => true,
-    // Takes any name and password for a user.
+    // Accepts any user name and password.
     findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     features: {
       clientCredentials: { enabled: true },

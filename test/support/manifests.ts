@@ -4,7 +4,7 @@ import type { run_v1 } from '@googleapis/run';
 import ts from 'typescript';
 import { parse } from 'yaml';
 
-/** Every placeholder of deploy/*.yaml, with what the pipeline might put there. */
+/** Every placeholder of deploy/*.yaml with an example. */
 export const PLACEHOLDERS: Record<string, string> = {
   GCP_PROJECT_ID: 'my-project',
   GCP_SERVICE: 'orders-api',
@@ -25,12 +25,12 @@ export const PLACEHOLDERS: Record<string, string> = {
   MIGRATOR_DATABASE_URL_VERSION: '1',
 };
 
-/** A manifest as gcloud gets it, once envsubst has filled it. */
+/** A manifest after envsubst. */
 export function readManifest(file: string): string {
   return readFileSync(file, 'utf8').replaceAll(/^(?!\s*#).*$/gm, (line) =>
     line.replaceAll(/\$\{(\w+)\}/g, (_, name) => {
       const value = PLACEHOLDERS[name];
-      if (value === undefined) throw new Error(`${file} has a placeholder that nobody fills: ${name}`);
+      if (value === undefined) throw new Error(`${file} has an unknown placeholder: ${name}`);
       return value;
     }),
   );
@@ -43,10 +43,10 @@ const TYPES = 'node_modules/@googleapis/run/build/v1.d.ts';
 
 const COMPILER = { module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true, types: ['node'] };
 const files = ts.createCompilerHost(COMPILER);
-/** The libraries are large, and the same for each manifest. */
+/** Parsed once: the libraries are large. */
 const libraries = new Map<string, ts.SourceFile | undefined>();
 
-/** What the API's types have against a manifest: fields that there are not, values of the wrong type. */
+/** Unknown fields and values of the wrong type, by the types of the API. */
 export function typeErrors(type: 'Service' | 'Job', text: string): string[] {
   const file = resolve('manifest.ts');
   const source = `import type { run_v1 } from '@googleapis/run';
@@ -64,7 +64,7 @@ export function typeErrors(type: 'Service' | 'Job', text: string): string[] {
   return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
-/** The annotations that Cloud Run knows on a resource. To the types they are strings; their documentation lists them. */
+/** The annotations that Cloud Run documents for a resource. The types allow any string. */
 export function knownAnnotations(resource: 'Service' | 'Revision' | 'Job' | 'Execution'): string[] {
   const types = readFileSync(TYPES, 'utf8');
   return [...types.matchAll(/`((?:run|autoscaling)\.[\w.]+\/[\w-]+)`: ([\w, ]+)/g)]

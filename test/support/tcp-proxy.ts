@@ -1,13 +1,15 @@
+// Imports no other TypeScript file, so that test/container can run it with Node alone.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** Stands between the service and PostgreSQL. */
+/** A proxy in front of PostgreSQL that can fail. */
 export interface TcpProxy {
-  /** The given URL, through the proxy. */
+  /** The URL of the database through the proxy. */
   url: string;
-  /** From now on nothing gets through, and nobody is told. Connections of this time stay dead, as behind a firewall. */
-  fallSilent(): void;
-  answerAgain(): void;
+  /** Stops forwarding, without closing a connection. Existing connections never recover, as behind a firewall. */
+  silence(): void;
+  /** Forwards new connections again. */
+  restore(): void;
   stop(): Promise<void>;
 }
 
@@ -26,11 +28,11 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   await once(server, 'listening');
   return {
     url: Object.assign(new URL(target), { host: `127.0.0.1:${(server.address() as AddressInfo).port}` }).href,
-    fallSilent() {
+    silence() {
       silent = true;
       for (const socket of sockets) socket.unpipe().resume();
     },
-    answerAgain() {
+    restore() {
       silent = false;
     },
     async stop() {

@@ -1,28 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 
-const { TEST_SERVER_URL = '', TEST_TEMPLATE = '' } = process.env;
-
 export interface TestDatabase {
   url: string;
-  /** Runs SQL beside the application. */
+  /** Runs SQL on a connection separate from the application's pool. */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
-  /** Runs SQL in a transaction that stays open, with all its locks, until it is released. */
+  /** Runs SQL in a transaction that stays open and keeps its locks until `release()`. */
   hold(sql: string, parameters?: unknown[]): Promise<{ release(): Promise<void> }>;
-  /** Lets nobody in any more and throws everyone out, as when a database goes away. */
-  takeAway(): Promise<void>;
-  giveBack(): Promise<void>;
+  /** Counts the sessions that wait for a lock. */
+  countLockWaits(): Promise<number>;
+  /** Terminates every connection and rejects new ones while `work` runs. */
+  whileDown<T>(work: () => Promise<T>): Promise<T>;
   drop(): Promise<void>;
 }
 
-/** A database of its own for a test file: a copy of the migrated template, or an empty one. */
+/** Creates a database: a copy of the migrated template that global-setup.mjs made, or an empty one. */
 export async function createTestDatabase({ empty = false } = {}): Promise<TestDatabase> {
+  const { TEST_SERVER_URL = '', TEST_TEMPLATE = '' } = process.env;
   const name = `${TEST_TEMPLATE}_${randomBytes(4).toString('hex')}`;
   const url = new URL(TEST_SERVER_URL);
   url.pathname = `/${name}`;
   const server = await connect(TEST_SERVER_URL);
   await server.query(`CREATE DATABASE ${name} ${empty ? '' : `TEMPLATE ${TEST_TEMPLATE} STRATEGY file_copy`}`);
-  return {
+
+  const database: TestDatabase = {
     url: url.href,
     async query(sql, parameters) {
       const client = await connect(url.href);
@@ -38,18 +39,25 @@ export async function createTestDatabase({ empty = false } = {}): Promise<TestDa
       await client.query(sql, parameters);
       return { release: () => client.end() };
     },
-    async takeAway() {
+    async countLockWaits() {
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'`;
+      return (await server.query(waiting, [name])).rowCount ?? 0;
+    },
+    async whileDown(work) {
       await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
       await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
-    },
-    async giveBack() {
-      await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+      try {
+        return await work();
+      } finally {
+        await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`);
+      }
     },
     async drop() {
       await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
       await server.end();
     },
   };
+  return database;
 }
 
 async function connect(connectionString: string): Promise<Client> {

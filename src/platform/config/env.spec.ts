@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { Env, EnvError, loadEnv } from './env.js';
+import { Env, EnvError, loadEnv, loggingEnv } from './env.js';
 
 const DATABASE_URL = 'postgresql://127.0.0.1/app';
 
-/** What loadEnv complains about, a line for each variable. */
-function complaints(source: NodeJS.ProcessEnv): string[] {
+/** The lines of the error, one for each invalid variable. */
+function errorsOf(source: NodeJS.ProcessEnv): string[] {
   try {
     loadEnv({ DATABASE_URL, ...source });
   } catch (error) {
@@ -16,14 +16,17 @@ function complaints(source: NodeJS.ProcessEnv): string[] {
   return [];
 }
 
+/** The names of the invalid variables. */
+const invalid = (source: NodeJS.ProcessEnv) => errorsOf(source).map((line) => line.replace(/ .*/, ''));
+
 describe('loadEnv', () => {
-  it('takes the defaults where nothing, or nothing but emptiness, is given', () => {
+  it('uses the default for a variable that is not set or empty', () => {
     expect(loadEnv({ NODE_ENV: 'production', DATABASE_URL, PORT: '', LOG_FORMAT: '' })).toEqual(
       Object.assign(new Env(), { NODE_ENV: 'production', DATABASE_URL }),
     );
   });
 
-  it('shows the docs in development and not in production', () => {
+  it('enables the docs in development only', () => {
     expect(loadEnv({ DATABASE_URL }).DOCS_ENABLED).toBe(true);
     expect(loadEnv({ DATABASE_URL, NODE_ENV: 'production' }).DOCS_ENABLED).toBe(false);
   });
@@ -58,48 +61,68 @@ describe('loadEnv', () => {
     ['SHUTDOWN_TIMEOUT_MS', 'never'],
     ['SHUTDOWN_DELAY_MS', '9000'],
     ['COMMIT_SHA', 'main'],
-  ])('refuses %s=%s, naming the variable and not the value', (name, value) => {
-    const [line, ...others] = complaints({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
+  ])('rejects %s=%s, naming the variable and not the value', (name, value) => {
+    const [line, ...others] = errorsOf({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
     expect(line).toMatch(new RegExp(`^${name} must .+`));
     expect(line).not.toContain('secret');
     expect(others).toEqual([]);
   });
 
-  it('names all that is wrong at once', () => {
-    const lines = complaints({ DATABASE_URL: '', PORT: 'x', LOG_LEVEL: 'x', DOCS_ENABLED: 'x' });
-    expect(lines.map((line) => line.replace(/ .*/, '')).toSorted()).toEqual([
-      'DATABASE_URL',
-      'DOCS_ENABLED',
-      'LOG_LEVEL',
-      'PORT',
-    ]);
+  it('reports every invalid variable', () => {
+    const names = invalid({ DATABASE_URL: '', PORT: 'x', LOG_LEVEL: 'x', DOCS_ENABLED: 'x' });
+    expect(names.toSorted()).toEqual(['DATABASE_URL', 'DOCS_ENABLED', 'LOG_LEVEL', 'PORT']);
   });
 
-  it('refuses pretty lines in production', () => {
-    expect(complaints({ NODE_ENV: 'production', LOG_FORMAT: 'pretty' })).toHaveLength(1);
+  it('rejects LOG_FORMAT=pretty in production', () => {
+    expect(invalid({ NODE_ENV: 'production', LOG_FORMAT: 'pretty' })).toEqual(['LOG_FORMAT']);
   });
 
-  it('refuses issuers without an audience, and callers of several issuers that do not say of which', () => {
-    const OIDC_ISSUERS = 'https://a.example.com, https://b.example.com/realms/one';
+  it('accepts the form of a database URL that Cloud SQL needs', () => {
+    expect(invalid({ DATABASE_URL: 'postgresql://user:pw@/app?host=/cloudsql/project:region:instance' })).toEqual([]);
+  });
+});
+
+describe('loadEnv with OIDC', () => {
+  const OIDC_ISSUERS = 'https://a.example.com, https://b.example.com/realms/one';
+  const OIDC_AUDIENCE = 'audience';
+
+  it('accepts grants that name an issuer, and grants that do not where there is one issuer', () => {
     const OIDC_SCOPE_GRANTS = 'https://a.example.com ci@example.com=a b,someone=c';
-    expect(complaints({ OIDC_ISSUERS, OIDC_SCOPE_GRANTS }).map((line) => line.replace(/ .*/, ''))).toEqual([
-      'OIDC_AUDIENCE',
-      'OIDC_SCOPE_GRANTS',
-    ]);
-    const callers = 'https://c.example.com ci@example.com=a,me=b,me=c';
-    expect(complaints({ OIDC_SCOPE_GRANTS: callers })).toEqual([
-      'OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without an issuer, no token is accepted',
-      'OIDC_SCOPE_GRANTS must name only issuers of OIDC_ISSUERS',
-      'OIDC_SCOPE_GRANTS must name each caller once, with all of its scopes',
-    ]);
-    const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_SCOPE_GRANTS });
-    expect(one.OIDC_SCOPE_GRANTS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
+    const env = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE, OIDC_SCOPE_GRANTS });
+    expect(env.OIDC_SCOPE_GRANTS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
   });
 
-  it('takes the forms of a database URL that Cloud SQL needs', () => {
-    expect(complaints({ DATABASE_URL: 'postgresql://user:pw@/app?host=/cloudsql/project:region:instance' })).toEqual(
-      [],
-    );
+  it.each<[string, string, NodeJS.ProcessEnv]>([
+    ['issuers without an audience', 'OIDC_AUDIENCE', { OIDC_ISSUERS }],
+    ['grants without an issuer', 'OIDC_ISSUERS', { OIDC_SCOPE_GRANTS: 'someone=a' }],
+    ['a client id without an issuer', 'OIDC_ISSUERS', { OIDC_CLIENT_ID: 'docs' }],
+    [
+      'a grant that does not name one of several issuers',
+      'OIDC_SCOPE_GRANTS',
+      { OIDC_ISSUERS, OIDC_AUDIENCE, OIDC_SCOPE_GRANTS: 'https://a.example.com ci@example.com=a b,someone=c' },
+    ],
+    [
+      'a grant of an unknown issuer',
+      'OIDC_SCOPE_GRANTS',
+      { OIDC_ISSUERS, OIDC_AUDIENCE, OIDC_SCOPE_GRANTS: 'https://c.example.com ci@example.com=a' },
+    ],
+    [
+      'two grants for one caller',
+      'OIDC_SCOPE_GRANTS',
+      { OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE, OIDC_SCOPE_GRANTS: 'me=a,me=b' },
+    ],
+  ])('rejects %s, naming %s', (_, name, source) => {
+    expect(invalid(source)).toEqual([name]);
+  });
+});
+
+describe('loggingEnv', () => {
+  it('returns the logging settings of an invalid environment', () => {
+    expect(loggingEnv({ NODE_ENV: 'production', PORT: 'invalid', COMMIT_SHA: 'abcdef0' })).toMatchObject({
+      LOG_LEVEL: 'info',
+      LOG_FORMAT: 'json',
+      COMMIT_SHA: 'abcdef0',
+    });
   });
 });
 

@@ -5,7 +5,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const SPAN = 'b7ad6b7169203331';
 
 describe('traceFields', () => {
-  it('reads traceparent, before anything else', () => {
+  it('prefers traceparent', () => {
     const headers = { traceparent: `00-${TRACE}-${SPAN}-01`, 'x-cloud-trace-context': `${'1'.repeat(32)}/1;o=0` };
     expect(traceFields(headers, 'my-project')).toEqual({
       'logging.googleapis.com/trace': `projects/my-project/traces/${TRACE}`,
@@ -14,7 +14,7 @@ describe('traceFields', () => {
     });
   });
 
-  it('falls back to X-Cloud-Trace-Context, whose span is decimal', () => {
+  it('falls back to X-Cloud-Trace-Context, which has a decimal span id', () => {
     expect(traceFields({ 'x-cloud-trace-context': `${TRACE}/13235353014750950193;o=1` }, undefined)).toEqual({
       'logging.googleapis.com/trace': TRACE,
       'logging.googleapis.com/spanId': SPAN,
@@ -22,7 +22,7 @@ describe('traceFields', () => {
     });
   });
 
-  it('leaves out a span that there is not', () => {
+  it('omits a missing span id', () => {
     expect(traceFields({ 'x-cloud-trace-context': TRACE }, 'p')).toEqual({
       'logging.googleapis.com/trace': `projects/p/traces/${TRACE}`,
       'logging.googleapis.com/trace_sampled': false,
@@ -37,11 +37,14 @@ describe('traceFields', () => {
     `00-${TRACE}-${SPAN}`,
     'nonsense',
     '',
-  ])('ignores the traceparent "%s"', (traceparent) => {
+  ])('ignores the invalid traceparent "%s"', (traceparent) => {
     expect(traceFields({ traceparent }, 'p')).toEqual({});
   });
 
-  it.each([`${'0'.repeat(32)}/1;o=1`, 'nonsense', `${TRACE}/x`])('ignores the X-Cloud-Trace-Context "%s"', (header) => {
-    expect(traceFields({ 'x-cloud-trace-context': header }, 'p')).toEqual({});
-  });
+  it.each([`${'0'.repeat(32)}/1;o=1`, 'nonsense', `${TRACE}/x`])(
+    'ignores the invalid X-Cloud-Trace-Context "%s"',
+    (header) => {
+      expect(traceFields({ 'x-cloud-trace-context': header }, 'p')).toEqual({});
+    },
+  );
 });

@@ -14,7 +14,7 @@ const queryFailure = (fields: Partial<DatabaseError>) =>
   );
 
 describe('toProblem', () => {
-  it('leaves a problem as it is', () => {
+  it('returns a problem unchanged', () => {
     const problem = new Problem(preconditionFailed);
     expect(toProblem(problem)).toBe(problem);
   });
@@ -38,7 +38,7 @@ describe('toProblem', () => {
   });
 
   it.each(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'ENOTFOUND', 'EAI_AGAIN', 'EMFILE', 'EADDRNOTAVAIL'])(
-    'takes %s for a database that cannot be reached',
+    'maps %s to database_unavailable',
     (code) => {
       const { details, headers } = toProblem(Object.assign(new Error('connect'), { code }));
       expect(details.code).toBe('database_unavailable');
@@ -46,13 +46,13 @@ describe('toProblem', () => {
     },
   );
 
-  it('names no constraint that it does not know', () => {
+  it('maps an unknown constraint to internal_error', () => {
     const { details } = toProblem(queryFailure({ code: '23505', constraint: 'UQ_unknown' }));
     expect(details.code).toBe('internal_error');
   });
 
   it.each([new Error('secret'), new TypeError('secret'), 'secret', null, undefined, { secret: true }])(
-    'tells nothing of %p',
+    'maps %p to internal_error without its content',
     (error) => {
       const { details } = toProblem(error);
       expect(details).toMatchObject({ status: 500, code: 'internal_error' });
@@ -60,7 +60,7 @@ describe('toProblem', () => {
     },
   );
 
-  it('keeps the status of an HTTP exception and not its words', () => {
+  it('keeps the status of an HTTP exception, without its message', () => {
     const { details } = toProblem(new ForbiddenException('secret'));
     expect(details.status).toBe(403);
     expect(JSON.stringify(details)).not.toContain('secret');
