@@ -4,13 +4,16 @@ import { createApiKey } from './platform/auth/api-key.js';
 import type { ApiKey } from './platform/auth/api-key.entity.js';
 
 const USAGE = `Usage:
-  keys create --name NAME --scopes SCOPE,SCOPE [--expires 90d]    makes a key and shows it, once
-  keys create --offline                                           makes a key, its id and its hash, without a database
-  keys create --id ID --hash HASH --name NAME --scopes SCOPE,…    registers a key that was made offline
-  keys list
-  keys revoke ID
-  --scopes none: whoever has the key may say who they are, and no more. --expires is a number of days and d, or never.
-  --json prints JSON.`;
+  api-keys create --name NAME --scopes SCOPE,SCOPE [--expires 90d]    creates a key and prints it once
+  api-keys create --offline                                           creates a key, its id and hash, without a database
+  api-keys create --id ID --hash HASH --name NAME --scopes SCOPE,…    registers a key that was created offline
+  api-keys list
+  api-keys revoke ID
+Options:
+  --scopes    comma-separated scopes, or none
+  --expires   number of days such as 90d (default), or never
+  --json      prints JSON
+Exit codes: 0 success, 1 failure`;
 
 const {
   positionals: [command, operand, ...more],
@@ -32,24 +35,28 @@ async function run(): Promise<void> {
 }
 
 async function create(): Promise<void> {
-  const made = options.id === undefined && options.hash === undefined ? makeKey() : undefined;
-  if (made && options.offline) {
-    if (options.name || options.scopes) throw new Error('--name and --scopes are for registering what --offline makes');
-    return print(made, `API key  ${made.key}\nRegister it with: keys create --id ${made.id} --hash ${made.hash} …`);
+  const created = options.id === undefined && options.hash === undefined ? createKey() : undefined;
+  if (created && options.offline) {
+    if (options.name || options.scopes)
+      throw new Error('--offline takes no --name and no --scopes: use them to register the key');
+    return print(
+      created,
+      `API key  ${created.key}\nRegister it: api-keys create --id ${created.id} --hash ${created.hash} --name NAME --scopes SCOPES`,
+    );
   }
-  const { id, hash } = made ?? options;
+  const { id, hash } = created ?? options;
   if (!id || !/^[0-9a-f]{16}$/.test(id) || !hash || !/^[0-9a-f]{64}$/.test(hash)) {
-    throw new Error('--id and --hash must be the two that `keys create --offline` has printed');
+    throw new Error('--id and --hash must be those printed by `api-keys create --offline`');
   }
   const key = { id, hash, name: nameOption(), expiresAt: expiresOption(), scopes: await scopesOption() };
   await withRepository(async (keys) => {
-    if (await keys.existsBy({ id })) throw new Error(`There is a key ${id} already`);
+    if (await keys.existsBy({ id })) throw new Error(`API key ${id} already exists`);
     await keys.insert(key);
   });
-  const summary = `Key ${id} (${key.name}) has ${key.scopes.join(', ') || 'no scope'} until ${dateOf(key.expiresAt) ?? 'it is revoked'}`;
+  const summary = `API key ${id} (${key.name}), scopes: ${key.scopes.join(', ') || 'none'}, expires: ${dateOf(key.expiresAt) ?? 'never'}`;
   return print(
-    { ...shown(key), key: made?.key },
-    made ? `API key  ${made.key}\nIt is not shown again. ${summary}` : summary,
+    { ...withoutHash(key), key: created?.key },
+    created ? `API key  ${created.key}\nStore it now: it is not shown again.\n${summary}` : summary,
   );
 }
 
@@ -65,7 +72,7 @@ async function list(): Promise<void> {
       revoked: dateOf(revokedAt),
     },
   ]);
-  if (options.json) print(keys.map(shown), '');
+  if (options.json) print(keys.map(withoutHash), '');
   else console.table(Object.fromEntries(rows));
 }
 
@@ -74,16 +81,16 @@ async function revoke(id: string): Promise<void> {
     const found = await keys.findOneBy({ id });
     return found && keys.save({ ...found, revokedAt: found.revokedAt ?? new Date() });
   });
-  if (!key) throw new Error(`There is no key ${id}; keys list shows all`);
-  print(shown(key), `Key ${id} (${key.name}) is revoked: every instance refuses it within 60 s`);
+  if (!key) throw new Error(`API key ${id} does not exist; run: api-keys list`);
+  print(withoutHash(key), `Revoked API key ${id} (${key.name}). Every instance rejects it within 60 s.`);
 }
 
-/** The output of a job is a log, which is no place for a key. */
-function makeKey() {
+/** In production the output is a log, where a key must not appear. */
+function createKey() {
   if (!['', 'development', 'test'].includes(process.env.NODE_ENV ?? '')) {
     throw new Error(
-      'In production no key is made, because this output is a log. Run `npm run api-keys -- create --offline` on your own ' +
-        'machine, and give the --id and --hash that it prints to this command.',
+      'Cannot create a key in production, where the output is a log. Run `npm run api-keys -- create --offline` on your ' +
+        'machine, then run this command with the printed --id and --hash.',
     );
   }
   return createApiKey();
@@ -91,7 +98,7 @@ function makeKey() {
 
 function nameOption(): string {
   if (!options.name || !/^[\x20-\x7e]{1,100}$/.test(options.name)) {
-    throw new Error('--name must say whose key it is, in 1 to 100 characters of ASCII');
+    throw new Error('--name must name the key holder in 1 to 100 ASCII characters');
   }
   return options.name;
 }
@@ -102,7 +109,7 @@ async function scopesOption(): Promise<string[]> {
   const scopes = options.scopes?.split(',') ?? [];
   if (options.scopes === 'none') return [];
   if (scopes.length === 0 || !scopes.every((scope) => declaredScopes.has(scope))) {
-    throw new Error(`--scopes must be none, or some of ${[...declaredScopes].join(',')}`);
+    throw new Error(`--scopes must be none or a list of ${[...declaredScopes].join(',')}`);
   }
   return scopes;
 }
@@ -110,18 +117,17 @@ async function scopesOption(): Promise<string[]> {
 function expiresOption(): Date | null {
   if (options.expires === 'never') return null;
   const [, days] = /^(\d{1,5})d$/.exec(options.expires) ?? [];
-  if (!Number(days)) throw new Error('--expires must be a number of days, such as 90d, or never');
+  if (!Number(days)) throw new Error('--expires must be a number of days such as 90d, or never');
   return new Date(Date.now() + Number(days) * 86_400_000);
 }
 
-/** Loaded when it is needed: TypeORM takes half a second, and a wrong option should be told at once. */
+/** Loads TypeORM, which takes half a second, only after the options have been validated. */
 async function withRepository<T>(work: (keys: Repository<ApiKey>) => Promise<T>): Promise<T> {
   const { withApiKeyRepository } = await import('./platform/auth/api-key-repository.js');
   return withApiKeyRepository(work);
 }
 
-/** Without the hash, which is of no use to a reader. */
-function shown(key: Partial<ApiKey>) {
+function withoutHash(key: Partial<ApiKey>) {
   return { ...key, hash: undefined };
 }
 

@@ -5,7 +5,7 @@ import { migrations } from './migrations/index.js';
 import { createLogger } from './platform/logging/logger.js';
 import { reportCrashes } from './platform/lifecycle/report-crashes.js';
 
-/** Applies the pending migrations and exits: before a new revision gets traffic, and never inside the service. */
+/** Applies the pending migrations and exits. Runs before a new revision receives traffic, never inside the service. */
 async function migrate(): Promise<void> {
   reportCrashes(await createLogger(loggingEnv(process.env)));
   const env = loadEnv(process.env);
@@ -14,16 +14,16 @@ async function migrate(): Promise<void> {
   const dataSource = new DataSource({
     ...dataSourceOptions({ ...env, DATABASE_POOL_ACQUIRE_TIMEOUT_MS: env.DATABASE_CONNECT_TIMEOUT_MS }, migrations),
     poolSize: 2, // one connection holds the lock
-    extra: { keepAlive: true }, // no timeouts: a migration takes what it takes
+    extra: { keepAlive: true }, // no timeouts: a migration may take long
   });
   await dataSource.initialize();
   const lock = dataSource.createQueryRunner();
-  // A second job waits here until the first is done, and then finds nothing to do. The lock ends with the connection.
+  // A second job waits here until the first has finished. The lock ends with the connection.
   await lock.query(`SELECT pg_advisory_lock(hashtext('migrations'))`);
   const done = await dataSource.runMigrations({ transaction: 'each' });
   await lock.release();
   await dataSource.destroy();
-  logger.info(done.length > 0 ? `Applied ${done.map(({ name }) => name).join(', ')}` : 'No migration is pending');
+  logger.info(done.length > 0 ? `Applied ${done.map(({ name }) => name).join(', ')}` : 'No pending migrations');
 }
 
 void migrate();

@@ -1,40 +1,17 @@
 import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
-import { Transform } from 'class-transformer';
-import {
-  IsBoolean,
-  IsIn,
-  IsInt,
-  IsOptional,
-  IsString,
-  IsUUID,
-  Length,
-  Matches,
-  Max,
-  MaxLength,
-  Min,
-} from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { PageQueryDto } from '../platform/http/page-query.dto.js';
-import { IsDateTime } from '../platform/http/is-date-time.decorator.js';
-import { IsJsonObject } from '../platform/http/is-json-object.decorator.js';
-import { OptionalNotNull } from '../platform/http/may-be-absent.decorator.js';
-import { ParseBoolean } from '../platform/http/query-values.js';
-import type { Voucher } from './voucher.entity.js';
-
-/** ASCII only: toUpperCase() would also turn ß into SS. */
-const UpperCase = () =>
-  Transform(({ value }) =>
-    typeof value === 'string' ? value.replaceAll(/[a-z]+/g, (letters) => letters.toUpperCase()) : value,
-  );
+import { IsDateTime, IsJsonObject, OptionalNotNull, ParseBoolean, UpperCase } from '../platform/http/validators.js';
 
 export class CreateVoucherDto {
   /**
-   * Unique; letters are stored in upper case
+   * Unique; stored in upper case
    * @example 'SUMMER-2030'
    */
   @UpperCase()
   @IsString()
   @Length(4, 32)
-  @Matches(/^[A-Za-z0-9-]+$/, { message: 'must be made of A-Z, 0-9 and -' })
+  @Matches(/^[A-Za-z0-9-]+$/, { message: 'must contain only A-Z, 0-9 and -' })
   code!: string;
 
   /** @example 'Ten percent off in summer' */
@@ -65,7 +42,7 @@ export class CreateVoucherDto {
   @IsDateTime()
   expiresAt?: Date | null;
 
-  /** True unless said otherwise */
+  /** True by default */
   @OptionalNotNull()
   @IsBoolean()
   active?: boolean;
@@ -78,12 +55,12 @@ export type VoucherSort = (typeof VOUCHER_SORTS)[number];
 const SORTS = VOUCHER_SORTS.flatMap((sort) => [sort, `-${sort}`] as const);
 
 export class ListVouchersDto extends PageQueryDto {
-  /** `-` for descending; a voucher that never expires comes after every date */
+  /** `-` sorts in descending order; a voucher without `expiresAt` sorts after every date */
   @ApiPropertyOptional({ enum: SORTS })
   @IsIn(SORTS)
   sort: (typeof SORTS)[number] = '-createdAt';
 
-  /** Found in code or description, case ignored */
+  /** Searches code and description, ignoring case */
   @IsOptional()
   @IsString()
   @Length(1, 100)
@@ -101,16 +78,11 @@ export class ListVouchersDto extends PageQueryDto {
   redeemable?: boolean;
 }
 
-export class VoucherIdDto {
-  @IsUUID()
-  id!: string;
-}
-
 export class VoucherCodeDto {
   /** @example 'SUMMER-2030' */
   @UpperCase()
   @Length(4, 32)
-  @Matches(/^[A-Za-z0-9-]+$/, { message: 'must be made of A-Z, 0-9 and -' })
+  @Matches(/^[A-Za-z0-9-]+$/, { message: 'must contain only A-Z, 0-9 and -' })
   code!: string;
 }
 
@@ -139,35 +111,17 @@ export class VoucherDto {
   expiresAt!: Date | null;
   active!: boolean;
   /**
-   * Raised by every change; the ETag
+   * Incremented by every change; the ETag
    * @example 1
    */
   version!: number;
   createdAt!: Date;
   updatedAt!: Date;
-
-  static from(voucher: Voucher): VoucherDto {
-    const { id, code, description, metadata, maxRedemptions, redemptions } = voucher;
-    const { expiresAt, active, version, createdAt, updatedAt } = voucher;
-    return {
-      id,
-      code,
-      description: description ?? null,
-      metadata,
-      maxRedemptions,
-      redemptions,
-      expiresAt: expiresAt ?? null,
-      active,
-      version,
-      createdAt,
-      updatedAt,
-    };
-  }
 }
 
 export class VoucherPageDto {
   items!: VoucherDto[];
-  /** Hand it back as `cursor`; null on the last page */
+  /** The `cursor` of the next page; null on the last page */
   nextCursor!: string | null;
 }
 
@@ -175,7 +129,7 @@ export class VoucherStatsDto {
   total!: number;
   active!: number;
   redeemable!: number;
-  /** Of all vouchers together */
+  /** Of all vouchers */
   redemptions!: number;
 }
 

@@ -1,14 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
+import { findForUpdate } from '../platform/database/find-for-update.js';
+import { type Page, paginate, type SortKey } from '../platform/database/paginate.js';
 import { withRetryableTransaction } from '../platform/database/retryable-transaction.js';
-import { Problem } from '../platform/problems/problem.js';
-import { preconditionFailed } from '../platform/problems/problem-types.js';
 import type { IfMatch } from '../platform/http/if-match.decorator.js';
-import { paginate, type Page, type SortKey } from '../platform/http/paginate.js';
+import { IdempotencyService } from '../platform/idempotency/idempotency.service.js';
+import type { IdempotentRequest } from '../platform/idempotency/idempotent-request.decorator.js';
+import { Problem } from '../platform/problems/problem.js';
 import type {
   CreateVoucherDto,
   ListVouchersDto,
+  RedeemVoucherDto,
   RedemptionDto,
   UpdateVoucherDto,
   VoucherSort,
@@ -32,20 +35,24 @@ const SORT_KEYS: Record<VoucherSort, SortKey<Voucher>> = {
 
 @Injectable()
 export class VouchersService {
-  constructor(@InjectRepository(Voucher) private readonly vouchers: Repository<Voucher>) {}
+  constructor(
+    @InjectRepository(Voucher) private readonly vouchers: Repository<Voucher>,
+    private readonly idempotency: IdempotencyService,
+  ) {}
 
   create(dto: CreateVoucherDto): Promise<Voucher> {
-    return this.vouchers.save(this.vouchers.create(dto), { transaction: false }); // one statement needs none
+    return this.vouchers.save(this.vouchers.create(dto), { transaction: false }); // a single statement
   }
 
-  list({ q, active, redeemable, ...page }: ListVouchersDto): Promise<Page<Voucher>> {
-    const query = this.vouchers.createQueryBuilder('voucher');
+  list(query: ListVouchersDto): Promise<Page<Voucher>> {
+    const { q, active, redeemable } = query;
+    const rows = this.vouchers.createQueryBuilder('voucher');
     if (q !== undefined) {
-      query.andWhere('(strpos(lower(code), lower(:q)) > 0 OR strpos(lower(description), lower(:q)) > 0)', { q });
+      rows.andWhere('(strpos(lower(code), lower(:q)) > 0 OR strpos(lower(description), lower(:q)) > 0)', { q });
     }
-    if (active !== undefined) query.andWhere('active = :active', { active });
-    if (redeemable !== undefined) query.andWhere(`(${REDEEMABLE}) = :redeemable`, { redeemable });
-    return paginate(query, { ...page, q, active, redeemable }, SORT_KEYS);
+    if (active !== undefined) rows.andWhere('active = :active', { active });
+    if (redeemable !== undefined) rows.andWhere(`(${REDEEMABLE}) = :redeemable`, { redeemable });
+    return paginate(rows, query, SORT_KEYS);
   }
 
   async stats(): Promise<VoucherStatsDto> {
@@ -67,7 +74,7 @@ export class VouchersService {
 
   update(id: string, changes: UpdateVoucherDto, ifMatch: IfMatch): Promise<Voucher> {
     return withRetryableTransaction(this.vouchers.manager, async (manager) => {
-      const voucher = await this.lock(id, ifMatch, manager);
+      const voucher = await findForUpdate(manager, Voucher, { id, ifMatch, notFound: voucherNotFound });
       manager.merge(Voucher, voucher, changes);
       return manager.save(voucher);
     });
@@ -75,12 +82,19 @@ export class VouchersService {
 
   remove(id: string, ifMatch: IfMatch): Promise<void> {
     return withRetryableTransaction(this.vouchers.manager, async (manager) => {
-      await manager.remove(await this.lock(id, ifMatch, manager));
+      await manager.remove(await findForUpdate(manager, Voucher, { id, ifMatch, notFound: voucherNotFound }));
     });
   }
 
-  /** One statement checks and counts, so that no two redemptions ever share the last one that is left. */
-  async redeem(code: string, reference: string | null, manager: EntityManager): Promise<RedemptionDto> {
+  redeem(code: string, { reference }: RedeemVoucherDto, request: IdempotentRequest): Promise<RedemptionDto> {
+    return this.idempotency.run(request, async (manager) => {
+      const counts = await this.incrementRedemptions(code, manager);
+      return { code, reference: reference ?? null, ...counts };
+    });
+  }
+
+  /** One statement checks and counts, so two redemptions never share the last remaining one. */
+  private async incrementRedemptions(code: string, manager: EntityManager) {
     const { raw } = await manager
       .createQueryBuilder()
       .update(Voucher)
@@ -90,15 +104,7 @@ export class VouchersService {
       .execute();
     const [row] = raw as Pick<RedemptionDto, 'redemptions' | 'remaining' | 'redeemedAt'>[];
     if (!row) throw await this.whyNotRedeemable(code, manager);
-    return { code, reference, ...row };
-  }
-
-  /** What happens to the row until the transaction ends happens to the version that was checked. */
-  private async lock(id: string, ifMatch: IfMatch, manager: EntityManager): Promise<Voucher> {
-    const voucher = await manager.findOne(Voucher, { where: { id }, lock: { mode: 'pessimistic_write' } });
-    if (!voucher) throw new Problem(voucherNotFound);
-    if (ifMatch && !ifMatch.includes(voucher.version)) throw new Problem(preconditionFailed);
-    return voucher;
+    return row;
   }
 
   private async whyNotRedeemable(code: string, manager: EntityManager): Promise<Problem> {

@@ -29,22 +29,28 @@ const EXPECTED = {
     ...['code', 'description', 'metadata', 'maxRedemptions', 'expiresAt', 'active'].map(
       (name) => `CreateVoucherDto.${name}`,
     ),
-    ...['VOUCHER_SORTS', 'ListVouchersDto.sort', 'VoucherDto.code', 'VoucherDto.redemptions', 'VoucherDto.from'],
+    ...['VOUCHER_SORTS', 'ListVouchersDto.sort', 'VoucherDto.code', 'VoucherDto.redemptions'],
     ...['Voucher', 'Voucher.metadata', 'Voucher.redemptions', 'Voucher.active'],
-    ...['VouchersController.constructor', 'VouchersController.update', 'VouchersModule'],
-    ...['SORT_KEYS', 'VouchersService.list', `CreateVouchers${TIMESTAMP}.up`],
+    ...['VouchersController.update', 'VouchersModule'],
+    ...['SORT_KEYS', 'VouchersService.constructor', 'VouchersService.list', `CreateVouchers${TIMESTAMP}.up`],
     ...['aVoucher', 'createVoucher'],
   ],
   onlyGenerated: ['CreateVoucherDto.redemptions'],
   onlyExample: [
-    ...['UpperCase', 'ListVouchersDto.redeemable', 'VoucherCodeDto', 'VoucherCodeDto.code'],
+    ...['ListVouchersDto.redeemable', 'VoucherCodeDto', 'VoucherCodeDto.code'],
     ...['RedeemVoucherDto', 'RedeemVoucherDto.reference', 'VoucherStatsDto', 'VoucherStatsDto.total'],
     ...['VoucherStatsDto.active', 'VoucherStatsDto.redeemable', 'VoucherStatsDto.redemptions'],
     ...['RedemptionDto', 'RedemptionDto.code', 'RedemptionDto.redemptions', 'RedemptionDto.remaining'],
     ...['RedemptionDto.reference', 'RedemptionDto.redeemedAt'],
     ...['voucherOverRedeemed', 'voucherInactive', 'voucherExpired', 'voucherExhausted'],
     ...['VouchersController.stats', 'VouchersController.redeem'],
-    ...['REDEEMABLE', 'VouchersService.stats', 'VouchersService.redeem', 'VouchersService.whyNotRedeemable'],
+    ...[
+      'REDEEMABLE',
+      'VouchersService.stats',
+      'VouchersService.redeem',
+      'VouchersService.incrementRedemptions',
+      'VouchersService.whyNotRedeemable',
+    ],
   ],
 };
 

@@ -534,7 +534,7 @@ describe('local', () => {
       add('.env', 'DATABASE_POOL_MAX=hunter2\n');
       const { status, find, checks } = await examine();
       expect(status).toBe(1);
-      expect(find('local.env')?.detail).toMatch(/^\.env: DATABASE_POOL_MAX must be a whole number/);
+      expect(find('local.env')?.detail).toMatch(/^\.env: DATABASE_POOL_MAX must be an integer/);
       expect(JSON.stringify(checks)).not.toContain('hunter2');
     });
   });

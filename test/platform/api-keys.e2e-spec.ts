@@ -59,13 +59,13 @@ describe('keys create', () => {
   it('refuses what is wrong with a reason, and makes nothing', async () => {
     const reasons = {
       'create --scopes none': '--name must',
-      'create --name ci --scopes no:such': '--scopes must be none, or some of ',
+      'create --name ci --scopes no:such': '--scopes must be none or a list of ',
       'create --name ci --scopes none --expires soon': '--expires must',
       'create --name ci --scopes none --id 1 --hash 2': '--id and --hash must',
-      'create --offline --name ci': '--name and --scopes are for registering',
+      'create --offline --name ci': '--offline takes no --name and no --scopes',
       'revoke 0123456789abcdef 123456789abcdef0': 'Usage:',
       'create --nam ci': "Unknown option '--nam'",
-      'revoke 0123456789abcdef': 'There is no key 0123456789abcdef',
+      'revoke 0123456789abcdef': 'API key 0123456789abcdef does not exist',
     };
     const count = 'SELECT count(*) FROM api_keys';
     const before = await sut.database.query(count);
@@ -84,7 +84,7 @@ describe('keys create', () => {
   it('says so in one line when there is no database', async () => {
     const { status, stderr } = await keys('list', { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
     expect(status).toBe(1);
-    expect(stderr).toMatch(/^The database cannot be used: .*ECONNREFUSED.*\n$/);
+    expect(stderr).toMatch(/^Cannot connect to the database: .*ECONNREFUSED.*\n$/);
   });
 });
 
@@ -109,14 +109,14 @@ describe('in production', () => {
     expect(stdout).toContain(id);
     expect(stdout).not.toMatch(KEY);
     expect((await me(key).expect(200)).body).toMatchObject({ name: 'job', scopes: [] });
-    expect(await keys(line, production)).toMatchObject({ status: 1, stderr: `There is a key ${id} already\n` });
+    expect(await keys(line, production)).toMatchObject({ status: 1, stderr: `API key ${id} already exists\n` });
   });
 });
 
 it('keys list and keys revoke tell and end what a key is', async () => {
   const { id, key } = JSON.parse((await keys('create --name to-go --scopes none --json')).stdout);
   expect((await keys('list')).stdout).toContain('to-go');
-  expect(await keys(`revoke ${id}`)).toMatchObject({ status: 0, stdout: expect.stringContaining('is revoked') });
+  expect(await keys(`revoke ${id}`)).toMatchObject({ status: 0, stdout: expect.stringContaining('Revoked API key') });
   await me(key).expect(401);
   const listed = JSON.parse((await keys('list --json')).stdout).find((each: { id: string }) => each.id === id);
   expect(listed).toMatchObject({ name: 'to-go', revokedAt: expect.any(String), lastUsedAt: null });

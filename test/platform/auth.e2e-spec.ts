@@ -197,7 +197,7 @@ describe('an API key', () => {
     const key = await givenApiKey(sut.database);
     await me(key).expect(200);
     const { key: other } = createApiKey(key.split('_')[1]);
-    expect((await me(other).expect(401)).body.detail).toBe('There is no such API key');
+    expect((await me(other).expect(401)).body.detail).toBe('The API key does not exist');
   });
 
   it('works no longer than 60 s after it was revoked', async () => {

@@ -45,8 +45,8 @@ describe('a client address', () => {
       'ratelimit-remaining': '0',
     });
 
-    const inAMinute = Date.now() + 61_000;
-    jest.spyOn(Date, 'now').mockReturnValue(inAMinute);
+    const inAMinute = performance.now() + 61_000;
+    jest.spyOn(performance, 'now').mockReturnValue(inAMinute);
     await from('203.0.113.1', key).expect(200);
   });
 

@@ -115,7 +115,7 @@ describe('While the service drains', () => {
     ]);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({
-      error: { shutdown: { status: 'down', message: 'the instance is about to stop' } },
+      error: { shutdown: { status: 'down', message: 'the instance is shutting down' } },
     });
     for (const response of [live, reused, fresh]) {
       expect(response.statusCode).toBe(200);
@@ -188,7 +188,7 @@ it('A request that does not end is cut at SHUTDOWN_TIMEOUT_MS', async () => {
   expect(ms).toBeLessThan(9_000);
   await expect(slow.response).rejects.toThrow('socket hang up');
   expect(program.lines).toContainEqual(
-    expect.objectContaining({ severity: 'ERROR', message: 'Cut 1 requests that did not end in time' }),
+    expect.objectContaining({ severity: 'ERROR', message: 'Aborted 1 requests that exceeded SHUTDOWN_TIMEOUT_MS' }),
   );
 });
 

@@ -3,7 +3,7 @@ import { Test } from '@nestjs/testing';
 import type { Type } from '@nestjs/common';
 import supertest from 'supertest';
 import { AppModule } from '../../src/app.module.js';
-import { appOptions, configureApp } from '../../src/platform/app.setup.js';
+import { appOptions, configureApp } from '../../src/platform/platform.module.js';
 import { Env, loadEnv } from '../../src/platform/config/env.js';
 import { givenApiKey } from './credentials.js';
 import { createTestDatabase, type TestDatabase } from './test-database.js';

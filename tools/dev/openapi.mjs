@@ -25,8 +25,8 @@ async function createDocument() {
   compileIfStale();
   Object.assign(process.env, { DATABASE_URL: 'postgresql://localhost/none', LOG_LEVEL: 'silent' });
   const { AppModule } = await import('../../build/app.module.js');
-  const { appOptions, configureApp } = await import('../../build/platform/app.setup.js');
-  const { createOpenApiDocument } = await import('../../build/platform/openapi/openapi.js');
+  const { appOptions, configureApp } = await import('../../build/platform/platform.module.js');
+  const { createOpenApiDocument } = await import('../../build/platform/openapi/openapi-document.js');
   const app = await NestFactory.create(AppModule, { ...appOptions, logger: false });
   configureApp(app);
   return createOpenApiDocument(app);

@@ -2,14 +2,14 @@ import { Column, CreateDateColumn, Entity, PrimaryColumn } from 'typeorm';
 
 @Entity('api_keys')
 export class ApiKey {
-  /** The part of the key that is no secret. */
+  /** The public part of the key. */
   @PrimaryColumn('text', { primaryKeyConstraintName: 'PK_api_keys' })
   id!: string;
 
   @Column('text')
   name!: string;
 
-  /** Of the whole key, as hashApiKey() makes it. */
+  /** hashApiKey() of the whole key. */
   @Column('text')
   hash!: string;
 
@@ -22,7 +22,7 @@ export class ApiKey {
   @Column('timestamptz', { name: 'revoked_at', nullable: true })
   revokedAt!: Date | null;
 
-  /** To the minute. */
+  /** Accurate to the minute. */
   @Column('timestamptz', { name: 'last_used_at', nullable: true })
   lastUsedAt!: Date | null;
 

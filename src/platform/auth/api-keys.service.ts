@@ -5,31 +5,31 @@ import { parseApiKeyId, verifyApiKey } from './api-key.js';
 import { ApiKey } from './api-key.entity.js';
 import { CredentialError, type Principal } from './principal.js';
 
-/** How long a key is taken for what it was: a revocation works on every instance after this. */
+/** An upper bound on how long a revoked key keeps working. */
 const CACHE_TTL_MS = 30_000;
 const LAST_USED_INTERVAL_MS = 60_000;
 
 @Injectable()
 export class ApiKeysService {
   private readonly logger = new Logger(ApiKeysService.name);
-  /** Only keys that have proved themselves come in, so that guessing cannot fill it. */
+  /** Verified keys by id: guessing cannot fill the cache. */
   private readonly verified = new Map<string, { key: ApiKey; until: number }>();
 
   constructor(@InjectRepository(ApiKey) private readonly keys: Repository<ApiKey>) {}
 
   /**
    * @throws {CredentialError}
-   * @throws {Error} of the database when it cannot tell
+   * @throws {Error} of the database
    */
   async authenticate(token: string): Promise<Principal> {
     const id = parseApiKeyId(token);
-    if (!id) throw new CredentialError('That is not an API key of this service');
+    if (!id) throw new CredentialError('The API key is malformed');
     const cached = this.verified.get(id);
     const key = cached && cached.until > Date.now() ? cached.key : await this.keys.findOneBy({ id });
     if (!key || !verifyApiKey(token, key.hash)) {
-      throw new CredentialError('There is no such API key');
+      throw new CredentialError('The API key does not exist');
     }
-    // Whoever holds the whole key may know what became of it.
+    // The holder of the whole key may learn its state.
     if (key.revokedAt) throw new CredentialError('The API key has been revoked');
     if (key.expiresAt && key.expiresAt.valueOf() <= Date.now()) {
       throw new CredentialError('The API key has expired');
@@ -41,7 +41,7 @@ export class ApiKeysService {
     return { kind: 'api_key', id: `api_key:${id}`, name: key.name, scopes: key.scopes, expiresAt: key.expiresAt };
   }
 
-  /** The condition stands in the statement, too: other instances note the use of the same key. */
+  /** The statement repeats the condition, because other instances update the same key. */
   private async updateLastUsed({ id, lastUsedAt }: ApiKey): Promise<void> {
     if (lastUsedAt && Date.now() - lastUsedAt.valueOf() < LAST_USED_INTERVAL_MS) return;
     try {
@@ -51,7 +51,7 @@ export class ApiKeysService {
         [id],
       );
     } catch (error) {
-      this.logger.warn(`The use of API key ${id} was not noted: ${String(error)}`); // no reason to refuse it
+      this.logger.warn(`Failed to update last_used_at of API key ${id}: ${String(error)}`); // the key is still valid
     }
   }
 }

@@ -1,34 +1,31 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
-import { ApiExtension, ApiSecurity } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
-import { REQUIRED_SCOPES } from '../openapi/sign-in.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
+import { ApiScopes } from './api-scopes.decorator.js';
 import { credentialInvalid, credentialMissing, issuerUnavailable, scopeMissing } from './auth.problems.js';
 import type { Principal } from './principal.js';
 
-/** Metadata: who may use a route. The scopes that it needs, or PUBLIC; without either nobody may. */
+/** Metadata: the access policy of a route, its required scopes or PUBLIC. A route without a policy is closed. */
 export const POLICY = 'auth:policy';
 export const PUBLIC = 'public';
 
-/** Every scope that a route of this build asks for. */
+/** The scopes that the routes of this build require. */
 export const declaredScopes = new Set<string>();
 
-/** Opens a route, or all routes of a controller that say nothing else, to everyone. */
+/** Allows access without a credential, for a route or for all routes of a controller without a policy of their own. */
 export const Public = () => SetMetadata(POLICY, PUBLIC);
 
-/** Opens a route to principals that have all of these scopes; without any, to every principal. */
+/** Requires a principal with all of these scopes; without scopes, any principal. */
 export function RequireScopes(...scopes: string[]): MethodDecorator {
   for (const scope of scopes) declaredScopes.add(scope);
   return applyDecorators(
     setPolicy(scopes),
-    ApiSecurity('apiKey'),
-    ApiSecurity('bearer'),
-    ApiExtension(REQUIRED_SCOPES, scopes),
+    ApiScopes(scopes),
     ApiProblems(credentialMissing, credentialInvalid, issuerUnavailable, ...(scopes.length > 0 ? [scopeMissing] : [])),
   );
 }
 
-/** A second one would replace the first, and what that asked for be forgotten. */
+/** A second policy would silently replace the first. */
 const setPolicy =
   (scopes: string[]): MethodDecorator =>
   (target, key, descriptor) => {
@@ -36,7 +33,7 @@ const setPolicy =
     SetMetadata(POLICY, scopes)(target, key, descriptor);
   };
 
-/** The principal of the request, as a handler's parameter. Only for routes that are not public. */
+/** Injects the principal of the request into a handler. Not for public routes. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { principal } = context.switchToHttp().getRequest<Request>();
   if (!principal) throw new Error('A public route has no principal');

@@ -9,7 +9,7 @@ import { credentialInvalid, credentialMissing, scopeMissing } from './auth.probl
 import { OidcService } from './oidc.service.js';
 import { CredentialError, type Principal } from './principal.js';
 
-/** Guards every route: one is open only if it says to whom, with Public or RequireScopes. */
+/** Authenticates and authorizes every request. Denies by default: a route needs Public or RequireScopes. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   constructor(
@@ -28,16 +28,19 @@ export class AuthGuard implements CanActivate {
     const principal = await this.authenticate(request);
     if (!policy?.every((scope) => principal.scopes.includes(scope))) {
       const headers = challenge(`, error="insufficient_scope", scope="${policy?.join(' ') ?? ''}"`);
-      throw new Problem(scopeMissing, { detail: `It needs ${policy?.join(' ') ?? 'what nobody has'}`, headers });
+      throw new Problem(scopeMissing, {
+        detail: policy ? `Required scopes: ${policy.join(' ')}` : 'Route declares no access policy',
+        headers,
+      });
     }
     request.principal = principal;
-    // Caches between know by themselves that Authorization makes an answer private, and not that x-api-key does.
+    // Shared caches treat responses to Authorization as private, but not those to x-api-key.
     context.switchToHttp().getResponse<Response>().set('Cache-Control', 'private, no-cache');
     return true;
   }
 
   private async authenticate(request: Request): Promise<Principal> {
-    // An API key wins: behind Cloud Run's own check, Authorization has a token whose signature is removed.
+    // An API key has priority: behind Cloud Run's own check, Authorization has a token without its signature.
     // https://cloud.google.com/run/docs/troubleshooting#signature-removed
     const apiKey = request.get('x-api-key');
     const authorization = request.get('authorization');

@@ -4,20 +4,20 @@ import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } f
 import { Problem } from '../problems/problem.js';
 import { issuerUnavailable } from './auth.problems.js';
 
-/** After this time keys are asked for again, so that one that the issuer has withdrawn is forgotten. */
+/** The key set is fetched again after this time, so that a withdrawn key is removed. */
 const REFRESH_INTERVAL_MS = 10 * 60_000;
-/** An issuer that hangs is not waited for longer than this while keys are known. */
+/** The longest wait for a refresh while a key set is known. */
 const STALE_WAIT_MS = 500;
-/** Whoever makes up key ids would otherwise make us ask the issuer as often as they like. */
+/** Limits fetches for unknown key ids, which a client can invent. Failed fetches count too. */
 const FETCH_COOLDOWN_MS = 30_000;
-/** While no key is known nothing can be verified, and a short outage should stay short. */
+/** The same without a key set: no token can be verified, so retries are more frequent. */
 const INITIAL_FETCH_COOLDOWN_MS = 1_000;
 const FETCH_TIMEOUT_MS = 3_000;
 
 /**
- * The public keys of an issuer, found by discovery and kept: while the issuer is away, those that are known go on
- * verifying. jose's own remote key set forgets them after a time, and does not count failures when it limits how often
- * it asks. See https://openid.net/specs/openid-connect-discovery-1_0.html
+ * The public keys of an issuer, found by OpenID Connect Discovery and cached. During an outage of the issuer the cached keys
+ * stay valid. jose's createRemoteJWKSet() would drop them, and its cooldown ignores failed fetches.
+ * See https://openid.net/specs/openid-connect-discovery-1_0.html
  */
 export class IssuerJwks {
   private readonly logger = new Logger(IssuerJwks.name);
@@ -29,7 +29,7 @@ export class IssuerJwks {
 
   constructor(readonly issuer: string) {}
 
-  /** The key that a token's header names. @throws {Problem} issuer_unavailable when that cannot be told now */
+  /** Returns the key that a token's header names. @throws {Problem} issuer_unavailable when the key may exist */
   readonly getKey: JWTVerifyGetKey = async (header, token) => {
     if (!this.keySet) await this.load();
     else if (Date.now() - this.loadedAt > REFRESH_INTERVAL_MS) {
@@ -42,7 +42,7 @@ export class IssuerJwks {
       await this.load();
       if (!this.failure) return this.keySet!(header, token);
     }
-    // Without any key, or perhaps without a new one.
+    // No key set, or one without a possibly new key.
     throw new Problem(issuerUnavailable, { headers: { 'Retry-After': '5' }, cause: this.failure });
   };
 
@@ -60,7 +60,7 @@ export class IssuerJwks {
     const url = `${this.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
     try {
       const { issuer, jwks_uri: location } = await fetchJson<{ issuer?: string; jwks_uri?: string }>(url, signal);
-      if (issuer !== this.issuer) throw new Error(`The document at ${url} is of another issuer`);
+      if (issuer !== this.issuer) throw new Error(`${url} belongs to another issuer`);
       if (this.issuer.startsWith('https:') && !location?.startsWith('https:')) throw new Error('jwks_uri is not https');
       const keySet = await fetchJson<JSONWebKeySet>(String(location), signal);
       if (keySet.keys.length === 0) throw new Error('The key set is empty');
@@ -69,13 +69,13 @@ export class IssuerJwks {
       this.failure = undefined;
     } catch (cause) {
       this.failure = cause;
-      this.logger.warn(new Error(`${this.issuer} gives no keys`, { cause }));
+      this.logger.warn(new Error(`Failed to fetch the keys of ${this.issuer}`, { cause }));
     }
   }
 }
 
 async function fetchJson<T>(url: string, signal: AbortSignal): Promise<T> {
   const response = await fetch(url, { redirect: 'error', signal });
-  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+  if (!response.ok) throw new Error(`${url} returned ${response.status}`);
   return (await response.json()) as T;
 }

@@ -4,6 +4,6 @@ export class MeDto {
   name!: string;
   /** @example ["orders:read"] */
   scopes!: string[];
-  /** Of the credential; null for a key that never expires */
+  /** The expiry of the credential; null for a key that does not expire */
   expiresAt!: Date | null;
 }

@@ -1,19 +1,19 @@
-/** Who makes a request, as its credential proves. */
+/** The authenticated caller of a request. */
 export interface Principal {
   kind: 'api_key' | 'oidc';
-  /** Unique among all principals, and no secret: idempotency, limits and logs go by it. */
+  /** Unique among all principals and not secret: the key of idempotency, limits and logs. */
   id: string;
   name: string;
   scopes: readonly string[];
-  /** When the credential ends; null for a key that never does. */
+  /** The expiry of the credential; null for a key that does not expire. */
   expiresAt: Date | null;
 }
 
-/** A credential that proves nothing; the message is for its bearer. */
+/** An invalid credential. The message is returned to the client. */
 export class CredentialError extends Error {}
 
 declare global {
-  // Where Express' types take additions.
+  // Declaration merging with Express' Request
   namespace Express {
     interface Request {
       /** Set by AuthGuard; undefined on a public route. */

@@ -88,8 +88,8 @@ describe('loadEnv', () => {
     ]);
     const callers = 'https://c.example.com ci@example.com=a,me=b,me=c';
     expect(complaints({ OIDC_SCOPE_GRANTS: callers })).toEqual([
-      'OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without, no token is accepted',
-      'OIDC_SCOPE_GRANTS must name issuers of OIDC_ISSUERS and no others',
+      'OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without an issuer, no token is accepted',
+      'OIDC_SCOPE_GRANTS must name only issuers of OIDC_ISSUERS',
       'OIDC_SCOPE_GRANTS must name each caller once, with all of its scopes',
     ]);
     const one = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', OIDC_SCOPE_GRANTS });

@@ -13,13 +13,10 @@ import {
 } from 'class-validator';
 import { Client } from 'pg';
 
-/** An entry of OIDC_SCOPE_GRANTS: an issuer and a space where there are several, an e-mail address or subject, its scopes. */
+/** An entry of OIDC_SCOPE_GRANTS: an issuer and a space (with several issuers), an e-mail address or subject, =, scopes. */
 export const OIDC_SCOPE_GRANT = /^(?:(https?:\/\/\S+) )?(\S+)=([^\s=]+(?: [^\s=]+)*)$/;
 
-/**
- * Every variable that the service reads, with its default. Durations are milliseconds.
- * `.env.example` explains them; a test holds the two together.
- */
+/** Every variable that the service reads, with its default. Durations are milliseconds. `.env.example` documents them. */
 export class Env {
   @IsIn(['development', 'test', 'production'], { message: 'must be development, test or production' })
   NODE_ENV: 'development' | 'test' | 'production' = 'development';
@@ -112,14 +109,14 @@ export class Env {
   K_REVISION?: string;
 }
 
-/** All that is wrong with the environment, a line for each variable: its name, the reason, the remedy. Never a value. */
+/** The configuration errors, one line per variable: name, reason, remedy. Never a value. */
 export class EnvError extends Error {
   override name = 'EnvError';
 }
 
 /**
- * Validates `source` (usually `process.env`); an empty variable counts as unset.
- * @throws {EnvError} naming every variable that is missing or wrong
+ * Validates `source` (usually `process.env`). An empty variable counts as unset.
+ * @throws {EnvError} with every missing or invalid variable
  */
 export function loadEnv(source: NodeJS.ProcessEnv): Env {
   const names = Object.keys(new Env());
@@ -136,19 +133,21 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
     lines.push('LOG_FORMAT must be json in production, where Cloud Logging reads it; unset it');
   }
   if (env.SHUTDOWN_DELAY_MS > env.SHUTDOWN_TIMEOUT_MS) {
-    lines.push('SHUTDOWN_DELAY_MS must not be more than SHUTDOWN_TIMEOUT_MS, of which it is a part; lower it');
+    lines.push('SHUTDOWN_DELAY_MS must not exceed SHUTDOWN_TIMEOUT_MS, which includes it; lower it');
   }
   if (env.OIDC_ISSUERS.length > 0 && !env.OIDC_AUDIENCE) {
-    lines.push('OIDC_AUDIENCE must be set with OIDC_ISSUERS: a token for another service is not one for this');
+    lines.push('OIDC_AUDIENCE must be set with OIDC_ISSUERS, so that tokens issued for other services are rejected');
   }
   if (env.OIDC_ISSUERS.length === 0 && (env.OIDC_SCOPE_GRANTS.length > 0 || env.OIDC_CLIENT_ID)) {
-    lines.push('OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without, no token is accepted');
+    lines.push(
+      'OIDC_ISSUERS must be set with OIDC_SCOPE_GRANTS or OIDC_CLIENT_ID: without an issuer, no token is accepted',
+    );
   }
   const callers = env.OIDC_SCOPE_GRANTS.map((entry) => OIDC_SCOPE_GRANT.exec(entry)?.slice(1) ?? []);
   if (callers.some(([issuer]) => issuer && !env.OIDC_ISSUERS.includes(issuer))) {
-    lines.push('OIDC_SCOPE_GRANTS must name issuers of OIDC_ISSUERS and no others');
+    lines.push('OIDC_SCOPE_GRANTS must name only issuers of OIDC_ISSUERS');
   }
-  // Another issuer may give the same subject or address to someone else.
+  // The same subject or address may belong to different people at different issuers.
   if (env.OIDC_ISSUERS.length > 1 && callers.some(([issuer]) => !issuer)) {
     lines.push('OIDC_SCOPE_GRANTS must begin each entry with its issuer and a space, because OIDC_ISSUERS has several');
   }
@@ -161,21 +160,21 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
   return env;
 }
 
-/** What logging needs before anything has been validated: that a variable is wrong must be logged, too. */
+/** The variables that logging needs, before validation: a configuration error is logged too. */
 export function loggingEnv(source: NodeJS.ProcessEnv) {
   const { DATABASE_URL, COMMIT_SHA, K_SERVICE, K_REVISION } = source;
   const { LOG_LEVEL, LOG_FORMAT } = { ...new Env(), ...environmentDefaults(source) };
   return { LOG_LEVEL, LOG_FORMAT, DATABASE_URL, COMMIT_SHA, K_SERVICE, K_REVISION };
 }
 
-/** Conveniences of a developer's machine; production takes the defaults of {@link Env}. */
+/** Defaults for development; in production the defaults of {@link Env} apply. */
 function environmentDefaults({ NODE_ENV }: NodeJS.ProcessEnv): Partial<Env> {
   if (NODE_ENV === 'production') return {};
   return { DOCS_ENABLED: true, LOG_FORMAT: process.stdout.isTTY ? 'pretty' : 'json' };
 }
 
 function Integer(min: number, max: number): PropertyDecorator {
-  const message = `must be a whole number from ${min} to ${max}`;
+  const message = `must be an integer from ${min} to ${max}`;
   return (target, property) => {
     Transform(({ value }) => (/^\d{1,9}$/.test(value) ? Number(value) : value))(target, property);
     for (const rule of [IsInt({ message }), Min(min, { message }), Max(max, { message })]) {
@@ -191,7 +190,7 @@ function Flag(): PropertyDecorator {
   };
 }
 
-/** Entries separated by commas. */
+/** Comma-separated entries. */
 function List(isValid: (entry: string) => boolean, message: string): PropertyDecorator {
   return (target, property) => {
     Transform(({ value }) => (typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : value))(
@@ -202,7 +201,7 @@ function List(isValid: (entry: string) => boolean, message: string): PropertyDec
   };
 }
 
-/** Kept as it is written: a token's `iss` must be the same text. https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation */
+/** Compared as text with the `iss` of a token: https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation */
 function isIssuer(entry: string): boolean {
   const url = URL.parse(entry);
   const isLocal = ['localhost', '127.0.0.1'].includes(url?.hostname ?? '');
@@ -221,7 +220,7 @@ function IsPostgresUrl(): PropertyDecorator {
       defaultMessage: buildMessage(
         () =>
           'must be set to postgresql://USER:PASSWORD@HOST:PORT/DATABASE; ' +
-          'on a developer machine `npm start` brings a database of its own',
+          'on a developer machine `npm start` starts an embedded database',
       ),
     },
   });
@@ -230,7 +229,7 @@ function IsPostgresUrl(): PropertyDecorator {
 function isPostgresUrl(url: string): boolean {
   if (!/^postgres(ql)?:\/\//.test(url)) return false;
   try {
-    // The driver's own parser decides: it takes forms that URL refuses, such as Cloud SQL's `@/name?host=/cloudsql/…`.
+    // The driver's own parser accepts forms that URL rejects, such as Cloud SQL's `@/name?host=/cloudsql/…`.
     return Boolean(new Client({ connectionString: url }).database);
   } catch {
     return false;

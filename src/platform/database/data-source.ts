@@ -4,7 +4,7 @@ import type { Env } from '../config/env.js';
 import { packageInfo } from '../config/package-info.js';
 import { postgresDriver } from './postgres-driver.js';
 
-/** TypeORM would write lines of its own to the console; every failure reaches our log as an error. */
+/** TypeORM writes to the console by default. Every failure reaches the service's log as an error instead. */
 class SilentLogger extends AbstractLogger {
   protected writeLog(): void {}
 }
@@ -12,7 +12,7 @@ class SilentLogger extends AbstractLogger {
 /** A class of src/migrations. */
 export type MigrationClass = new () => MigrationInterface;
 
-/** How the service, its migrations and the developer's database commands reach PostgreSQL. */
+/** The connection options of the service, the migrations and the database commands. */
 export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): PostgresDataSourceOptions {
   return {
     type: 'postgres',
@@ -32,8 +32,8 @@ export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): 
     connectTimeoutMS: env.DATABASE_CONNECT_TIMEOUT_MS,
     extra: {
       statement_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS,
-      lock_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS / 2, // sooner, so that the log tells the two apart
-      // Enforced by the client, for a server that has gone silent.
+      lock_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS / 2, // shorter, so that the log distinguishes the two
+      // Enforced by the client, for a server that does not respond.
       query_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
       idle_in_transaction_session_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS * 2,
       keepAlive: true,

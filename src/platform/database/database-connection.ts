@@ -16,8 +16,8 @@ const MAX_BACKOFF_MS = 1_000;
 const LOG_INTERVAL_MS = 10_000;
 
 /**
- * Connects in the background for as long as it takes: on Cloud Run an instance may start before its database, and one
- * that gives up would be started again and again. Until then requests that need data are answered with 503.
+ * Connects in the background and retries until it succeeds. On Cloud Run an instance may start before its database; an
+ * instance that exits would be restarted in a loop. Until then, requests that need the database return 503.
  */
 @Injectable()
 export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
@@ -25,7 +25,7 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
   private readonly stop = new AbortController();
   private connecting?: Promise<void>;
 
-  /** How long the connect took, in milliseconds; undefined until there is a connection. */
+  /** The duration of the first connect in milliseconds; undefined until then. */
   connectMs?: number;
 
   constructor(
@@ -33,7 +33,7 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
     private readonly env: Env,
   ) {}
 
-  /** PostgreSQL gets a process ready while Nest registers the routes. */
+  /** Early, so that the database connects while Nest registers the routes. */
   onModuleInit(): void {
     this.connecting = this.connect();
   }
@@ -42,7 +42,7 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
     this.stop.abort();
   }
 
-  /** An attempt under way cannot be called back. What it opens is closed here; TypeOrmModule may have been before. */
+  /** A pending attempt cannot be canceled: the pool that it opens is closed here. TypeOrmModule may have closed it already. */
   async onApplicationShutdown(): Promise<void> {
     await this.connecting;
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
@@ -56,7 +56,7 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
         await this.dataSource.initialize();
         return this.logConnected(performance.now() - startedAt, attempt);
       } catch (error) {
-        // A wrong entity stays wrong; every failure of the database itself may pass.
+        // A mapping error is permanent; a database failure may be temporary.
         if (error instanceof TypeORMError && !(error instanceof QueryFailedError)) throw error;
         const waitedMs = performance.now() - startedAt;
         if (waitedMs >= logAt) logAt = this.logFailure(error, waitedMs);
@@ -77,7 +77,7 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
     });
   }
 
-  /** @returns when to complain again, in milliseconds of waiting */
+  /** @returns when to log again, in milliseconds of waiting */
   private logFailure(error: unknown, waitedMs: number): number {
     const warnAfterMs = this.env.DATABASE_STARTUP_WARN_AFTER_MS;
     const { database, host, port } = new Client({ connectionString: this.env.DATABASE_URL });

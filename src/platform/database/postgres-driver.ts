@@ -1,18 +1,18 @@
 import pg from 'pg';
 
-/** No more statements get a name: a text with values written into it would fill the server's memory. */
+/** A ceiling: a statement with values in its text would otherwise fill the server's memory. */
 const MAX_STATEMENT_NAMES = 200;
 
-type Connected = (
+type ConnectCallback = (
   error: Error | undefined,
   client: pg.PoolClient | undefined,
   release: (error?: unknown) => void,
 ) => void;
 
 /**
- * pg as TypeORM's `driver`, with what the two leave out together: a client whose server has gone silent leaves the pool
- * (https://github.com/brianc/node-postgres/issues/3399), nobody waits longer than `acquireTimeoutMs` for one, and with
- * `preparedStatements` PostgreSQL parses and plans a statement once for each connection.
+ * pg as TypeORM's `driver`, with three additions. A client whose server does not respond leaves the pool
+ * (https://github.com/brianc/node-postgres/issues/3399). Acquiring a client takes at most `acquireTimeoutMs`. With
+ * `preparedStatements`, PostgreSQL parses and plans a statement once per connection.
  */
 export function postgresDriver({
   acquireTimeoutMs,
@@ -22,8 +22,8 @@ export function postgresDriver({
   preparedStatements: boolean;
 }) {
   const names = new Map<string, string>();
-  /** When the server was last found silent. What was connected then and has not answered since may be dead, too. */
-  let silentAt = -Infinity;
+  /** The time of the last query timeout. A connection that has not responded since may be dead too. */
+  let unresponsiveAt = -Infinity;
 
   function statementName(text: string): string | undefined {
     if (preparedStatements && names.size < MAX_STATEMENT_NAMES && !names.has(text)) names.set(text, `s${names.size}`);
@@ -31,17 +31,17 @@ export function postgresDriver({
   }
 
   class Client extends pg.Client {
-    private answeredAt = performance.now();
+    private respondedAt = performance.now();
 
     get isSuspect(): boolean {
-      return this.answeredAt < silentAt;
+      return this.respondedAt < unresponsiveAt;
     }
 
-    // pg declares many forms; what one returns is passed on.
+    // pg declares many overloads; the result is passed on.
     override query(...[text, values, ...rest]: unknown[]): never {
       const name = typeof text === 'string' && Array.isArray(values) ? statementName(text) : undefined;
-      const form = name ? [{ name, text, values }, ...rest] : [text, values, ...rest];
-      const result: unknown = super.query(...(form as [string]));
+      const args = name ? [{ name, text, values }, ...rest] : [text, values, ...rest];
+      const result: unknown = super.query(...(args as [string]));
       return (result instanceof Promise ? this.watch(result) : result) as never;
     }
 
@@ -49,12 +49,12 @@ export function postgresDriver({
       try {
         return await result;
       } catch (error) {
-        if (isTimeout(error)) silentAt = performance.now();
-        // Ended, it is not given out again, and the server rolls back.
+        if (isTimeout(error)) unresponsiveAt = performance.now();
+        // An ended client is not reused, and the server rolls back.
         if (isTimeout(error) || isStale(error)) void this.end();
         throw error;
       } finally {
-        this.answeredAt = performance.now();
+        this.respondedAt = performance.now();
       }
     }
   }
@@ -64,25 +64,25 @@ export function postgresDriver({
       super({ ...options, Client });
     }
 
-    override connect(...form: [Connected?]): never {
-      const [connected] = form;
-      if (!connected) return super.connect(...(form as [])) as never;
+    override connect(...args: [ConnectCallback?]): never {
+      const [callback] = args;
+      if (!callback) return super.connect(...(args as [])) as never;
       let expired = false;
       const expire = () => {
         expired = true;
         const isExhausted = this.totalCount >= this.options.max;
         const message = isExhausted ? 'Connection pool exhausted' : 'timeout exceeded when trying to connect';
-        connected(new Error(message), undefined, () => undefined);
+        callback(new Error(message), undefined, () => undefined);
       };
-      // The first connection is opened by no request, and may take connectionTimeoutMillis.
+      // Without a connection yet, connectionTimeoutMillis applies.
       const timer = this.idleCount > 0 || this.totalCount === 0 ? undefined : setTimeout(expire, acquireTimeoutMs);
       return super.connect((error, client, release) => {
         clearTimeout(timer);
         const isSuspect = client instanceof Client && client.isSuspect;
         if (client && (expired || isSuspect)) release(isSuspect);
         if (expired) return;
-        if (isSuspect) this.connect(connected);
-        else connected(error, client, release);
+        if (isSuspect) this.connect(callback);
+        else callback(error, client, release);
       }) as never;
     }
   }
@@ -90,9 +90,9 @@ export function postgresDriver({
   return { Pool };
 }
 
-/** The server has been silent for query_timeout. */
+/** The server did not respond within query_timeout. */
 const isTimeout = (error: unknown) => error instanceof Error && error.message === 'Query read timeout';
 
-/** The server has forgotten a named statement, or a migration has changed what one returns. */
+/** The server has no such prepared statement, or a migration has changed its result type. */
 const isStale = (error: unknown) =>
   error instanceof pg.DatabaseError && (error.code === '26000' || error.code === '0A000');

@@ -1,4 +1,4 @@
-/** Why there is no connection. Node reports a host with several addresses as an AggregateError without a message. */
+/** Returns the message of a connection error. For a host with several addresses Node throws an AggregateError without one. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
   return error instanceof Error ? error.message : String(error);

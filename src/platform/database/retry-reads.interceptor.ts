@@ -5,7 +5,7 @@ import { QueryFailedError } from 'typeorm';
 
 const RETRY_DELAY_MS = 20;
 
-/** Reads once more when the connection was lost on the way: after a failover, every pool is full of dead ones. */
+/** Retries a read once after a lost connection: a failover leaves only dead connections in the pool. */
 @Injectable()
 export class RetryReadsInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -16,7 +16,7 @@ export class RetryReadsInterceptor implements NestInterceptor {
   }
 }
 
-/** The server closed it, or an administrator did, or a named statement is none any more: postgresDriver ends such a connection. */
+/** The server or an administrator closed the connection, or postgresDriver did because of a stale prepared statement. */
 function isLostConnection(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
   const { message, code } = error.driverError as Error & { code?: string };

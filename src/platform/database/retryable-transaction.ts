@@ -4,12 +4,12 @@ import { type EntityManager, QueryFailedError } from 'typeorm';
 const MAX_ATTEMPTS = 3;
 const BACKOFF_MS = 50;
 
-/** PostgreSQL has ended a transaction for the sake of another one. https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html */
+/** Conflicts with another transaction: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html */
 const RETRYABLE_SQLSTATES = new Set<unknown>(['40001', '40P01']); // serialization_failure, deadlock_detected
 
 /**
- * Does the work in a transaction, and again when it fell victim to another one. So the work must have no effect but
- * through the manager that it is given.
+ * Runs `work` in a transaction, and again (up to 3 times in all) after a deadlock or a serialization failure. `work` must
+ * have effects only through its manager.
  */
 export async function withRetryableTransaction<T>(
   manager: EntityManager,
@@ -20,7 +20,7 @@ export async function withRetryableTransaction<T>(
       return await manager.transaction(work);
     } catch (error) {
       if (attempt === MAX_ATTEMPTS || !isRetryable(error)) throw error;
-      await setTimeout(BACKOFF_MS * attempt * Math.random()); // so that the two do not meet again
+      await setTimeout(BACKOFF_MS * attempt * Math.random()); // so that the two transactions do not collide again
     }
   }
 }

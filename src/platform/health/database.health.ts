@@ -10,9 +10,8 @@ const TIMEOUT_MS = 1_000;
 const CACHE_TTL_MS = 1_000;
 
 /**
- * Asks the database through a connection of its own, so that a busy pool does not look like a lost database, and at
- * most once a second however many probes come. It works on demand: Cloud Run takes the CPU away between requests, and
- * a timer would stand still.
+ * Checks the database over a dedicated connection, so that a busy pool does not look like an outage, and at most once per
+ * second. Checks run on demand: Cloud Run throttles the CPU between requests, which stops timers.
  */
 @Injectable()
 export class DatabaseHealth implements OnApplicationShutdown {
@@ -36,14 +35,14 @@ export class DatabaseHealth implements OnApplicationShutdown {
       query_timeout: TIMEOUT_MS,
       keepAlive: true,
     });
-    this.pool.on('error', () => undefined); // a lost idle connection shows at the next question
+    this.pool.on('error', () => undefined); // a lost idle connection shows at the next check
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.pool.end();
   }
 
-  /** Up once the pool has its first connection, with the time that took. */
+  /** Up after the first connection of the pool; reports how long it took. */
   connected() {
     const indicator = this.indicators.check('database');
     const { connectMs } = this.connection;
@@ -51,11 +50,11 @@ export class DatabaseHealth implements OnApplicationShutdown {
     return indicator.up({ connectMs, warnAfterMs: this.env.DATABASE_STARTUP_WARN_AFTER_MS });
   }
 
-  /** Up once no migration of this build is pending; a database that is ahead, as after a rollback, is fine. */
+  /** Up when no migration of this build is pending. A newer schema, as after a rollback, is accepted. */
   migrated() {
     const indicator = this.indicators.check('migrations');
     if (this.upToDate) return indicator.up();
-    if (!this.dataSource.isInitialized) return indicator.down('not known before the first connection');
+    if (!this.dataSource.isInitialized) return indicator.down('unknown before the first connection');
     return indicator
       .attempt(async () => {
         const pending = await this.pendingMigrations();
@@ -66,8 +65,8 @@ export class DatabaseHealth implements OnApplicationShutdown {
       .cacheFor(CACHE_TTL_MS);
   }
 
-  /** Up while the database answers a query. */
-  answers() {
+  /** Up while the database responds. */
+  responds() {
     const indicator = this.indicators.check('database');
     if (!this.dataSource.isInitialized) return indicator.down('waiting for the first connection');
     return indicator
@@ -85,17 +84,17 @@ export class DatabaseHealth implements OnApplicationShutdown {
     return this.dataSource.migrations.map(({ name }) => String(name)).filter((name) => !names.has(name));
   }
 
-  /** @throws an error fit for the public; its cause goes to the log when the database turns unreachable */
+  /** @throws an error without details; its cause is logged when the database becomes unreachable */
   private async query(sql: string): Promise<Record<string, unknown>[]> {
     try {
       const { rows } = await this.pool.query<Record<string, unknown>>(sql);
-      if (!this.reachable) this.logger.log('The database answers again');
+      if (!this.reachable) this.logger.log('The database responds again');
       this.reachable = true;
       return rows;
     } catch (cause) {
-      if (this.reachable) this.logger.error(new Error('The database does not answer', { cause }));
+      if (this.reachable) this.logger.error(new Error('The database does not respond', { cause }));
       this.reachable = false;
-      throw new Error('the database does not answer', { cause });
+      throw new Error('the database does not respond', { cause });
     }
   }
 }

@@ -1,16 +1,15 @@
 import { Controller, Get, UseFilters } from '@nestjs/common';
-import { ApiOkResponse } from '@nestjs/swagger';
+import { ApiOkResponse, ApiTags } from '@nestjs/swagger';
 import { HealthCheck, type HealthCheckResult, HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { SkipThrottle } from '@nestjs/throttler';
 import { Public } from '../auth/auth.decorators.js';
 import { GracefulShutdown } from '../lifecycle/graceful-shutdown.js';
 import { DatabaseHealth } from './database.health.js';
 import { HealthFilter } from './health.filter.js';
 
-// No path may end in z: Google's front end keeps those (https://cloud.google.com/run/docs/known-issues#ah).
+// No path may end in z, which Google's front end reserves (https://cloud.google.com/run/docs/known-issues#ah).
+@ApiTags('Service')
 @Controller('health')
 @Public()
-@SkipThrottle()
 @UseFilters(HealthFilter)
 export class HealthController {
   constructor(
@@ -20,29 +19,29 @@ export class HealthController {
     private readonly shutdown: GracefulShutdown,
   ) {}
 
-  /** Startup probe: the database has been reached and has every migration of this build */
+  /** Startup probe: the database is connected and no migration of this build is pending */
   @Get('startup')
   @HealthCheck()
   startup(): Promise<HealthCheckResult> {
     return this.health.check([() => this.database.connected(), () => this.database.migrated()]);
   }
 
-  /** Liveness probe: the event loop turns. Nothing else counts, since a failure kills the instance */
+  /** Liveness probe: the event loop responds. It checks nothing else, because a failure restarts the instance */
   @Get('live')
   @ApiOkResponse({ schema: { type: 'object', properties: { status: { type: 'string', enum: ['ok'] } } } })
   live(): { status: 'ok' } {
     return { status: 'ok' };
   }
 
-  /** Readiness probe: the database answers and the instance is not about to stop */
+  /** Readiness probe: the database responds and the instance is not shutting down */
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {
-    return this.health.check([() => this.database.answers(), () => this.draining()]);
+    return this.health.check([() => this.database.responds(), () => this.draining()]);
   }
 
   private draining() {
     const indicator = this.indicators.check('shutdown');
-    return this.shutdown.draining ? indicator.down('the instance is about to stop') : indicator.up();
+    return this.shutdown.draining ? indicator.down('the instance is shutting down') : indicator.up();
   }
 }

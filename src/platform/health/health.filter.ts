@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, ServiceUnavailableException } from '@nestjs/common';
 import type { Response } from 'express';
 
-/** Answers a failed check with Terminus' own body, which monitoring tools know, instead of problem details. */
+/** Returns Terminus' own body for a failed check, which monitoring tools know, instead of a problem. */
 @Catch(ServiceUnavailableException)
 export class HealthFilter implements ExceptionFilter {
   catch(error: ServiceUnavailableException, host: ArgumentsHost): void {

@@ -4,7 +4,7 @@ import { DatabaseHealth } from './database.health.js';
 import { HealthController } from './health.controller.js';
 
 @Module({
-  imports: [TerminusModule.forRoot({ logger: false })], // a failing probe every second is no news: DatabaseHealth logs the change
+  imports: [TerminusModule.forRoot({ logger: false })], // DatabaseHealth logs changes, not every failed probe
   controllers: [HealthController],
   providers: [DatabaseHealth],
 })

@@ -2,10 +2,7 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import type { Response } from 'express';
 import { type Observable, tap } from 'rxjs';
 
-/**
- * Sends the `version` of the representation as its ETag, for If-Match. Express answers 304 by itself when the ETag of
- * a GET stands in If-None-Match.
- */
+/** Sends the `version` of a representation as its ETag. Express itself returns 304 when If-None-Match names the ETag. */
 @Injectable()
 export class ETagInterceptor implements NestInterceptor<unknown> {
   intercept(context: ExecutionContext, next: CallHandler<unknown>): Observable<unknown> {

@@ -6,20 +6,20 @@ type Violation = Pick<InvalidPartDto, 'pointer' | 'detail'>;
 /** Deeper than any DTO, and shallow enough for every recursive function that sees the value later. */
 const MAX_DEPTH = 20;
 
-/** More than any DTO has. class-transformer compares each name with all others: 10,000 would stop the service for 0.2 s. */
+/** More than any DTO has. class-transformer compares all names with each other: 10,000 would block the service for 0.2 s. */
 const MAX_FIELDS = 1_000;
 
 /**
- * Finds what a parsed JSON value must not contain wherever it stands: text that PostgreSQL cannot store
- * (https://www.postgresql.org/docs/current/datatype-json.html), names that class-transformer would drop or that could
- * reach a prototype, and nesting or fields without end.
+ * Returns the first content of a parsed JSON value that no DTO may have: text that PostgreSQL cannot store
+ * (https://www.postgresql.org/docs/current/datatype-json.html), names that class-transformer drops or that could reach a
+ * prototype, excessive nesting or fields.
  */
 export function findInvalidContent(input: unknown): Violation | undefined {
   const found = violationAt(input, 0);
   return found && { ...found, pointer: `#${found.pointer}` };
 }
 
-/** Its pointer begins at the value, and grows on the way back: only a request that is refused has to pay for it. */
+/** The pointer is built on the way back, so only rejected requests pay for it. */
 function violationAt(value: unknown, depth: number): Violation | undefined {
   if (typeof value === 'string') return atValue(textViolation(value));
   if (typeof value !== 'object' || value === null) return undefined;
@@ -28,8 +28,8 @@ function violationAt(value: unknown, depth: number): Violation | undefined {
   if (!Array.isArray(value) && fields.length > MAX_FIELDS)
     return atValue(`must not have more than ${MAX_FIELDS} fields`);
   for (const [key, child] of fields) {
-    const ofName = textViolation(key) ?? nameViolation(key);
-    const found = ofName ? atValue(`its name ${ofName}`) : violationAt(child, depth + 1);
+    const nameProblem = textViolation(key) ?? nameViolation(key);
+    const found = nameProblem ? atValue(`its name ${nameProblem}`) : violationAt(child, depth + 1);
     if (found) return { ...found, pointer: `/${escapePointer(key)}${found.pointer}` };
   }
   return undefined;
@@ -39,7 +39,7 @@ const atValue = (detail: string | undefined): Violation | undefined => (detail ?
 
 function textViolation(text: string): string | undefined {
   if (text.includes('\0')) return 'must not contain a NUL character';
-  if (!text.isWellFormed()) return 'must be well-formed Unicode, without half of a surrogate pair';
+  if (!text.isWellFormed()) return 'must be well-formed Unicode, without unpaired surrogates';
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-/** A key as a token of a JSON pointer in a URI fragment: https://www.rfc-editor.org/rfc/rfc6901#section-6 */
+/** Escapes a key for a JSON pointer in a URI fragment: https://www.rfc-editor.org/rfc/rfc6901#section-6 */
 export function escapePointer(key: string): string {
   return encodeURIComponent(key.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1'));
 }

@@ -2,11 +2,11 @@ import { applyDecorators, type NestInterceptor, type Type, UseInterceptors } fro
 import { ApiBody } from '@nestjs/swagger';
 import type { Request } from 'express';
 
-/** The body of the route may be left out, and counts as an empty object. Any other route refuses to do without its own. */
+/** Makes the body optional: an absent body counts as an empty object. Without it, a route with `@Body()` requires one. */
 export const OptionalBody = (type: Type) =>
-  applyDecorators(ApiBody({ type, required: false }), UseInterceptors(absentIsEmpty));
+  applyDecorators(ApiBody({ type, required: false }), UseInterceptors(emptyBodyInterceptor));
 
-const absentIsEmpty: NestInterceptor = {
+const emptyBodyInterceptor: NestInterceptor = {
   intercept(context, next) {
     context.switchToHttp().getRequest<Request>().body ??= {};
     return next.handle();

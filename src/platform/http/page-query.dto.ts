@@ -1,6 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
 import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
-import { ParseInteger } from './query-values.js';
+import { ParseInteger } from './validators.js';
 
 /** The query parameters of every list. */
 export class PageQueryDto {
@@ -11,7 +11,7 @@ export class PageQueryDto {
   @Max(100)
   limit = 20;
 
-  /** The `nextCursor` of the page before */
+  /** The `nextCursor` of the previous page */
   @IsOptional()
   @IsString()
   @MaxLength(2000)

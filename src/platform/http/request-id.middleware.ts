@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RequestHandler } from 'express';
 
-/**
- * Takes the id of X-Request-Id when that is safe to log and to send back, else makes one. It comes before everything
- * that can fail, so that every answer and every line has the id.
- */
+/** Uses the client's X-Request-Id if it is safe to log and to return, else creates an id. Every response and log line has it. */
 export const requestId: RequestHandler = (request, response, next) => {
   const given = request.get('X-Request-Id');
   const id = given && /^[\w.:-]{1,128}$/.test(given) ? given : randomUUID();

@@ -9,8 +9,8 @@ import { escapePointer } from './json-pointer.js';
 const MAX_REPORTED = 50;
 
 /**
- * Holds every body, query and path to its DTO: properties that the DTO does not know are refused, and so is text that
- * the database cannot keep. Each fault is reported with the part of the request and a JSON pointer to the field.
+ * Validates body, query and path against their DTOs. Rejects properties that the DTO does not declare and text that the
+ * database cannot store. Each error has the part of the request and a JSON pointer to the field.
  */
 @Injectable()
 export class RequestValidationPipe extends ValidationPipe {
@@ -50,13 +50,13 @@ class InvalidValue extends Error {
 
 function describe(error: ValidationError, part: InvalidPartDto['in'], parent = '#'): InvalidPartDto[] {
   const pointer = `${parent}/${escapePointer(error.property)}`;
-  // Decorators run from the last to the first: the first, which says what kind of value it must be, explains most.
+  // Decorators run from last to first. The first, which declares the type, has the most useful message.
   const message = Object.values(error.constraints ?? {}).at(-1);
   const children = (error.children ?? []).flatMap((child) => describe(child, part, pointer));
   return message ? [{ in: part, pointer, detail: withoutName(message, error.property) }, ...children] : children;
 }
 
-/** class-validator's sentence without the name that it begins with: the pointer tells it already. */
+/** Removes the property name from class-validator's message: the pointer has it. */
 function withoutName(message: string, name: string): string {
-  return message.replace(`property ${name} should not exist`, 'is not known here').replace(`${name} `, '');
+  return message.replace(`property ${name} should not exist`, 'is not a recognized property').replace(`${name} `, '');
 }

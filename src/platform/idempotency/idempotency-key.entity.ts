@@ -1,6 +1,6 @@
 import { Column, CreateDateColumn, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** The first answer to a request that bore an Idempotency-Key. */
+/** The first response to a request with an Idempotency-Key. */
 @Entity('idempotency_keys')
 export class IdempotencyKey {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'PK_idempotency_keys' })
@@ -12,7 +12,7 @@ export class IdempotencyKey {
   @Column('text')
   fingerprint!: string;
 
-  /** As JSON; text, because jsonb would not keep it byte for byte. */
+  /** JSON as text: jsonb would not preserve it byte for byte. */
   @Column('text')
   answer!: string;
 

@@ -10,38 +10,38 @@ import type { IdempotentRequest } from './idempotent-request.decorator.js';
 
 const RETENTION_HOURS = 24;
 
-/** What the work came to: its result, or the conflict (409) that it ended with. */
-type Answer<T> = { result: T } | { problem: ProblemDto };
+/** The outcome of the work: its result, or a conflict (409). */
+type Outcome<T> = { result: T } | { problem: ProblemDto };
 
 @Injectable()
 export class IdempotencyService {
   constructor(private readonly dataSource: DataSource) {}
 
   /**
-   * Does the work of a request that bears an Idempotency-Key once: a repeat within 24 hours gets the first answer. The
-   * key, the effect of the work and the answer are one transaction. A conflict (409) is an answer like a result; after
-   * any other failure nothing is kept, and a repeat tries again.
+   * Runs the work of a request with an Idempotency-Key once; a repeated request within 24 hours gets the first response.
+   * Key, effect and response are one transaction. A conflict (409) is stored like a result. Any other failure stores
+   * nothing, so a repeated request runs the work again.
    *
-   * @param request undefined does the work as it is, without a transaction
-   * @param work must reach the database through the manager that it is given
+   * @param request undefined, for a request without the header, runs the work without a transaction
+   * @param work must access the database through its manager only
    * @throws {Problem} idempotency_key_in_use, idempotency_key_reused
    */
-  async run<T>(request: IdempotentRequest | undefined, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+  async run<T>(request: IdempotentRequest, work: (manager: EntityManager) => Promise<T>): Promise<T> {
     if (!request) return work(this.dataSource.manager);
-    const answer = await withRetryableTransaction(this.dataSource.manager, (manager) =>
-      this.answer(manager, request, work),
+    const outcome = await withRetryableTransaction(this.dataSource.manager, (manager) =>
+      this.runOnce(manager, request, work),
     );
-    if ('problem' in answer) throw new Problem(answer.problem, answer.problem);
-    return answer.result;
+    if ('problem' in outcome) throw new Problem(outcome.problem, outcome.problem);
+    return outcome.result;
   }
 
-  private async answer<T>(
+  private async runOnce<T>(
     manager: EntityManager,
-    request: IdempotentRequest,
+    request: NonNullable<IdempotentRequest>,
     work: (manager: EntityManager) => Promise<T>,
-  ): Promise<Answer<T>> {
+  ): Promise<Outcome<T>> {
     const { principal, key, fingerprint } = request;
-    // Not a lock to wait for: twenty equal requests would hold twenty connections until the first is done.
+    // Do not wait for the lock: twenty equal requests would hold twenty connections.
     const [{ locked }] = await manager.query<[{ locked: boolean }]>(
       'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked',
       [`${principal} ${key}`],
@@ -56,26 +56,26 @@ export class IdempotencyService {
     if (before && before.fingerprint !== fingerprint) throw new Problem(idempotencyKeyReused);
     if (before) return JSON.parse(before.answer);
 
-    const answer = await this.firstAnswer(manager, request, work);
-    // In the place of the key's own expired answer, if there is one.
+    const outcome = await this.runWork(manager, request, work);
+    // Replaces an expired response to the same key.
     await manager
       .createQueryBuilder()
       .insert()
       .into(IdempotencyKey)
-      .values({ principal, key, fingerprint, answer: JSON.stringify(answer) })
+      .values({ principal, key, fingerprint, answer: JSON.stringify(outcome) })
       .orUpdate(['fingerprint', 'answer', 'created_at'], ['principal', 'key'])
       .updateEntity(false)
       .execute();
     await this.removeExpired(manager);
-    return answer;
+    return outcome;
   }
 
-  /** In a savepoint, so that a conflict undoes what the work has written before it. */
-  private async firstAnswer<T>(
+  /** Runs the work in a savepoint, so that a conflict rolls back its writes. */
+  private async runWork<T>(
     manager: EntityManager,
-    { requestId }: IdempotentRequest,
+    { requestId }: NonNullable<IdempotentRequest>,
     work: (manager: EntityManager) => Promise<T>,
-  ): Promise<Answer<T>> {
+  ): Promise<Outcome<T>> {
     try {
       return { result: await manager.transaction(work) };
     } catch (error) {
@@ -85,7 +85,7 @@ export class IdempotencyService {
     }
   }
 
-  /** Rows that a rival removes at this moment are left to it: two that wait for each other would be a deadlock. */
+  /** Skips rows that another transaction is deleting: waiting could deadlock. */
   private async removeExpired(manager: EntityManager): Promise<void> {
     await manager.query(
       `DELETE FROM idempotency_keys WHERE (principal, key) IN (

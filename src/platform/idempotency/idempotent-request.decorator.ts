@@ -1,24 +1,31 @@
 import { hash } from 'node:crypto';
-import { applyDecorators, createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
+import { documentParameter } from '../http/document-parameter.js';
+import { ApiProblems } from '../problems/api-problems.decorator.js';
 import { Problem } from '../problems/problem.js';
 import { invalidRequest } from '../problems/problem-types.js';
-import { ApiProblems } from '../openapi/api-problems.decorator.js';
 import { idempotencyKeyInUse, idempotencyKeyReused } from './idempotency.problems.js';
 
-/** A request that bears an Idempotency-Key, as IdempotencyService takes it; undefined when it bears none. */
-export interface IdempotentRequest {
-  /** Whose key it is: two callers may choose the same. */
-  principal: string;
-  key: string;
-  /** A hash of all that makes the request the same one. */
-  fingerprint: string;
-  requestId: string;
-}
+/** A request with an Idempotency-Key, for IdempotencyService.run(); undefined without the header. */
+export type IdempotentRequest =
+  | {
+      /** Scopes the key: two callers may choose the same one. */
+      principal: string;
+      key: string;
+      /** A hash of method, path and body. */
+      fingerprint: string;
+      requestId: string;
+    }
+  | undefined;
 
+/**
+ * Parses the Idempotency-Key header.
+ * @throws {Problem} invalid_request
+ */
 export const IdempotentRequest = createParamDecorator(
-  (_: unknown, context: ExecutionContext): IdempotentRequest | undefined => {
+  (_: unknown, context: ExecutionContext): IdempotentRequest => {
     const request = context.switchToHttp().getRequest<Request>();
     const key = request.headers['idempotency-key'];
     if (key === undefined) return undefined;
@@ -34,16 +41,15 @@ export const IdempotentRequest = createParamDecorator(
       requestId: request.id as string,
     };
   },
+  [
+    documentParameter(
+      ApiHeader({
+        name: 'Idempotency-Key',
+        required: false,
+        description: 'A repeated request within 24 hours returns the first response and has no second effect',
+        schema: { type: 'string', minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' },
+      }),
+      ApiProblems(idempotencyKeyInUse, idempotencyKeyReused),
+    ),
+  ],
 );
-
-/** Documents a route that takes an Idempotency-Key. */
-export const ApiIdempotent = () =>
-  applyDecorators(
-    ApiHeader({
-      name: 'Idempotency-Key',
-      required: false,
-      description: 'A repeat within 24 hours gets the first answer, without a second effect',
-      schema: { type: 'string', minLength: 1, maxLength: 64, pattern: '^[\\x21-\\x7e]+$' },
-    }),
-    ApiProblems(idempotencyKeyInUse, idempotencyKeyReused),
-  );

@@ -5,19 +5,19 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { Env } from '../config/env.js';
 
 /**
- * What was sent before the signal may not be read yet: Node accepts one waiting connection at each turn of its loop, and
- * closing the server resets the others. So it is closed after so long a time without a new one, or ten of them.
+ * Connections may be waiting in the accept queue: Node accepts one per turn of the event loop, and closing the server
+ * resets the rest. The server closes after a quiet period without a new connection, or after ten periods.
  */
 const QUIET_PERIOD_MS = 100;
 const MAX_QUIET_PERIODS = 10;
 
-/** What the process may take beyond SHUTDOWN_TIMEOUT_MS to close its pools; Cloud Run kills it after 10 s in all. */
+/** Time beyond SHUTDOWN_TIMEOUT_MS to close the pools. Cloud Run kills the process 10 s after SIGTERM. */
 const CLOSE_GRACE_MS = 500;
 
 /**
- * Lets a stop go unnoticed: readiness fails, every answer from now on closes its connection, and what is in flight is
- * finished before Nest closes the server and then the pools. Cloud Run sends SIGTERM after it has ceased to route
- * requests here; other platforms need SHUTDOWN_DELAY_MS to notice.
+ * Graceful shutdown with connection draining: readiness fails, every response closes its connection, and requests in
+ * flight finish before Nest closes the server and the pools. Cloud Run stops routing requests before it sends SIGTERM;
+ * other platforms need SHUTDOWN_DELAY_MS to react to the failed readiness.
  */
 @Injectable()
 export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown {
@@ -62,11 +62,11 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
     for (let pause = 0, before = -1; pause < MAX_QUIET_PERIODS && before !== this.connections; pause++) {
       before = this.connections;
       await sleep(QUIET_PERIOD_MS);
-      await nextTurn(); // a process that had no CPU meanwhile has not looked for connections before this
+      await nextTurn(); // a throttled process accepts pending connections only now
     }
   }
 
-  /** Nest waits for every connection, and Node's own close() for those that have never sent a request, too. */
+  /** Nest's close() waits for every connection, idle ones included. */
   private closeUnused(): void {
     if (this.closing && this.inFlight.size === 0) this.server.closeAllConnections();
   }
@@ -74,10 +74,11 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
   private enforceDeadline(signal: string | undefined): void {
     const { SHUTDOWN_TIMEOUT_MS } = this.env;
     setTimeout(() => {
-      if (this.inFlight.size > 0) this.logger.error(`Cut ${this.inFlight.size} requests that did not end in time`);
+      if (this.inFlight.size > 0)
+        this.logger.error(`Aborted ${this.inFlight.size} requests that exceeded SHUTDOWN_TIMEOUT_MS`);
       this.server.closeAllConnections();
     }, SHUTDOWN_TIMEOUT_MS).unref();
-    // A handler that hangs keeps its connection to the database, and the pool would wait for it.
+    // A handler that never ends keeps its database connection, and closing the pool would wait for it.
     if (signal) setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + CLOSE_GRACE_MS).unref();
   }
 

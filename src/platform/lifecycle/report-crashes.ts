@@ -2,13 +2,13 @@ import type { Logger } from 'pino';
 import { EnvError } from '../config/env.js';
 
 /**
- * Logs what nobody caught in the shape of every other line, and ends the process: its state is unknown. The requests in
- * flight have no part in it: a service finishes them first, as at SIGTERM.
+ * Logs an uncaught exception in the format of every other line and ends the process, whose state is unknown. In-flight
+ * requests finish first, as on SIGTERM.
  */
 export function reportCrashes(logger: Logger): void {
   let crashed = false;
   process.on('exit', () => {
-    if (crashed) process.exitCode = 1; // Nest's own end after a signal is 0
+    if (crashed) process.exitCode = 1; // Nest exits with 0 after a signal
   });
   process.on('uncaughtException', (error: NodeJS.ErrnoException & { port?: number }) => {
     crashed = true;
@@ -16,7 +16,7 @@ export function reportCrashes(logger: Logger): void {
     else if (error.code === 'EADDRINUSE') logger.fatal(`Port ${error.port} is in use; set PORT to another`);
     else {
       logger.fatal({ err: error }, error.message);
-      // False where nobody listens for the signal: in a job, or before the service has been made.
+      // False without a listener: in a job, or before the application is created.
       if (process.emit('SIGTERM', 'SIGTERM')) return;
     }
     process.exit();

@@ -4,7 +4,7 @@ import { Env } from '../config/env.js';
 import { Problem } from '../problems/problem.js';
 import { handlerTimeout } from '../problems/problem-types.js';
 
-/** Answers before the platform gives up on the request, so that the client gets a problem that it can read. */
+/** Returns a problem after HANDLER_TIMEOUT_MS, before the platform's own request timeout. */
 @Injectable()
 export class HandlerTimeoutInterceptor implements NestInterceptor {
   constructor(private readonly env: Env) {}

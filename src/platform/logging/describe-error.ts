@@ -1,7 +1,7 @@
 import type { Env } from '../config/env.js';
 
 /**
- * An error as Error Reporting groups it: `stack_trace` as V8 writes it, causes included.
+ * Formats an error for Error Reporting: `stack_trace` in V8's format, causes included.
  * https://cloud.google.com/error-reporting/docs/formatting-error-messages
  */
 export function describeError(error: Error, { K_SERVICE, K_REVISION }: Partial<Pick<Env, 'K_SERVICE' | 'K_REVISION'>>) {

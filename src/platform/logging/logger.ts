@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Env } from '../config/env.js';
 import { describeError } from './describe-error.js';
+import { prettyOutput } from './pretty-output.js';
 
 type LoggerEnv = Pick<Env, 'LOG_LEVEL' | 'LOG_FORMAT'> &
   Partial<Pick<Env, 'DATABASE_URL' | 'COMMIT_SHA' | 'K_SERVICE' | 'K_REVISION'>>;
@@ -15,7 +16,7 @@ const SEVERITIES: Record<string, string> = {
   fatal: 'CRITICAL',
 };
 
-/** Anything shorter would also be found where it is not the password, and break the line. */
+/** A shorter password would match unrelated text. */
 const MIN_SECRET_LENGTH = 4;
 
 const SECRET_HEADERS = ['["authorization"]', '["cookie"]', '["set-cookie"]', '["x-api-key"]'];
@@ -23,7 +24,7 @@ const REDACTED = [...SECRET_HEADERS, ...SECRET_HEADERS.map((header) => `headers$
 
 const STARTUP_CONTEXTS = new Set(['InstanceLoader', 'RoutesResolver', 'RouterExplorer']);
 
-/** Writes lines in the shape that Cloud Logging reads: https://cloud.google.com/logging/docs/structured-logging */
+/** Writes Cloud Logging's structured JSON: https://cloud.google.com/logging/docs/structured-logging */
 export async function createLogger(env: LoggerEnv, destination?: DestinationStream): Promise<Logger> {
   return pino(
     {
@@ -35,12 +36,12 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
         level: (label) => ({ severity: SEVERITIES[label] }),
         log: ({ err, ...fields }) => (err instanceof Error ? { ...fields, ...describeError(err, env) } : fields),
       },
-      // Whole, they would bring what a client and a handler have put into headers and the URL.
+      // Whole requests and responses contain data of clients and handlers.
       serializers: { req: () => undefined, res: () => undefined },
       redact: { paths: REDACTED, censor: '[redacted]' },
       hooks: {
         streamWrite: redactCredentials(env.DATABASE_URL),
-        // Nest tells its wiring in a line per module and route: for debugging only.
+        // Nest logs a line per module and route: for debugging only.
         logMethod(args, method, level) {
           const context = Reflect.get(Object(args[0]), 'context');
           if (level === this.levels.values.info && STARTUP_CONTEXTS.has(context)) this.debug(...args);
@@ -48,23 +49,22 @@ export async function createLogger(env: LoggerEnv, destination?: DestinationStre
         },
       },
     },
-    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyStream() : standardOutput()),
+    destination ?? (env.LOG_FORMAT === 'pretty' ? await prettyOutput() : standardOutput()),
   );
 }
 
-/** Written at once: Cloud Run takes the CPU away between requests, and a buffer would wait. A full disk costs lines alone. */
+/** Synchronous: Cloud Run throttles the CPU between requests, which would delay a buffer. A full disk loses lines only. */
 function standardOutput(): DestinationStream {
-  const maxLength = 1024 ** 2; // characters that are kept until they can be written
+  const maxLength = 1024 ** 2; // characters buffered while stdout is blocked
   return pino.destination({ fd: 1, sync: true, maxLength }).on('error', () => undefined);
 }
 
-// API keys, JSON Web Tokens, what follows Bearer, and the password in a URL. A client writes much of a line, so none of
-// these may read the same text again and again: of the many beginnings in eyJeyJeyJ only the last counts, and no password
-// has a slash.
+// API keys, JSON Web Tokens, bearer tokens, and passwords in URLs. Clients control much of a line, so the pattern must not
+// backtrack: only the last eyJ of eyJeyJeyJ starts a match, and a password contains no slash.
 const CREDENTIALS =
   /sk(?:_|%5f)[0-9a-f]{16}(?:_|%5f)\w+|eyJ(?![\w-]*?eyJ)[\w-]+\.[\w-]+\.[\w-]*|(bearer(?: |%20))[\w.~+/=-]{10,}|(:\/\/[^:@/\s"]*:)[^@/\s"]+(?=@)/gi;
 
-/** A credential can stand in any error text, so it is looked for in the finished line; the database's password also alone. */
+/** Redacts the finished line, because any error text may contain a credential. The database password is redacted everywhere. */
 function redactCredentials(databaseUrl = ''): (line: string) => string {
   const written = /:\/\/[^:@/]*:([^/?#]+)@/.exec(databaseUrl)?.[1] ?? '';
   const forms = [written, decoded(written)]
@@ -78,19 +78,6 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return text; // a bare %, which the driver takes as it is
+    return text; // a bare %, which the driver accepts
   }
-}
-
-async function prettyStream(): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty'); // a development dependency, absent in production
-  return pretty({
-    sync: true,
-    messageKey: 'message',
-    levelKey: 'severity',
-    timestampKey: 'time',
-    errorLikeObjectKeys: [],
-    ignore: 'commit,context,requestId,method,path,status,durationMs,spanId',
-    messageFormat: '{if context}[{context}] {end}{message}',
-  });
 }

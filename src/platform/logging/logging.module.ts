@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { Env } from '../config/env.js';
 import { createLogger } from './logger.js';
 
-/** The logger of which those of the requests are children. */
+/** The injection token of the parent of all request loggers. */
 export const ROOT_LOGGER = Symbol('root logger');
 
 @Module({
@@ -13,7 +13,7 @@ export const ROOT_LOGGER = Symbol('root logger');
 })
 class RootLoggerModule {}
 
-/** What Nest's Logger is told while a request is handled goes to the logger of the request. */
+/** Nest's Logger writes to the logger of the current request. */
 @Module({
   imports: [
     LoggerModule.forRootAsync({
@@ -21,7 +21,7 @@ class RootLoggerModule {}
       inject: [ROOT_LOGGER],
       useFactory: (logger: Logger) => ({
         pinoHttp: { logger },
-        useExisting: true, // the log that a request has from requestLog
+        useExisting: true, // request.log, set by requestLog
       }),
     }),
   ],

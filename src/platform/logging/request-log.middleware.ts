@@ -1,11 +1,16 @@
 import type { RequestHandler } from 'express';
 import type { Logger } from 'pino';
 import type { Env } from '../config/env.js';
+import { isHealthPath } from '../http/health-path.js';
+import type { ProblemDto } from '../problems/problem.dto.js';
 import { traceFields } from './trace.js';
 
+/** Enough to find the mistake; the response has all of them. */
+const MAX_POINTERS = 10;
+
 /**
- * Gives each request a logger whose lines bear its id and its trace, and sums the request up in one line when it is
- * over. pino-http would make three loggers and ask twice for what they bear: a sixth of the time that a request takes.
+ * Gives each request a logger with its id and trace, and logs one line per request. pino-http would create three loggers
+ * per request, a sixth of the cost of a request.
  */
 export function requestLog(
   logger: Logger,
@@ -16,18 +21,26 @@ export function requestLog(
     request.log = logger.child({ requestId: request.id, ...traceFields(request.headers, GOOGLE_CLOUD_PROJECT) });
     const summarize = () => {
       const { method, principal } = request;
-      // Cloud Run writes the full request log; this line names what it needs to be found beside it. The query is left
-      // out, because clients put secrets there.
+      // Cloud Run writes the full request log. The query is omitted, because clients put secrets there.
       const [path] = request.originalUrl.split('?', 1);
       const status = response.writableFinished ? response.statusCode : undefined;
       const durationMs = Math.round(performance.now() - startedAt);
+      const problem = response.locals.problem as ProblemDto | undefined;
       const level = status && status >= 500 ? 'warn' : 'info';
       request.log[level](
-        { method, path, ...(principal && { principal: principal.id }), ...(status && { status }), durationMs },
-        `${method} ${path} ${status ?? 'aborted'}`,
+        {
+          method,
+          path,
+          ...(principal && { principal: principal.id }),
+          ...(status && { status }),
+          ...(problem && { code: problem.code }),
+          ...(problem?.errors && { pointers: problem.errors.slice(0, MAX_POINTERS).map(({ pointer }) => pointer) }),
+          durationMs,
+        },
+        [method, path, status ?? 'aborted', problem?.code].filter(Boolean).join(' '),
       );
     };
-    if (!request.path.startsWith('/health/')) response.once('close', summarize);
+    if (!isHealthPath(request.path)) response.once('close', summarize);
     next();
   };
 }

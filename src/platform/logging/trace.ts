@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /**
- * The fields by which Cloud Logging joins a line to its trace and to Cloud Run's own request log: from the W3C
+ * Returns the fields by which Cloud Logging joins a line to its trace and to Cloud Run's request log: from the W3C
  * `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), else from the older
  * `X-Cloud-Trace-Context` (https://cloud.google.com/trace/docs/trace-context#legacy-http-header).
  */
@@ -15,7 +15,7 @@ export function traceFields(headers: IncomingHttpHeaders, project: string | unde
   };
 }
 
-// All zeros is the id of nothing, in either header.
+// An id of zeros is invalid in either header.
 function fromTraceparent(header: string | string[] | undefined) {
   const match = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/.exec(
     String(header),

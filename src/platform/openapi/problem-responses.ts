@@ -1,16 +1,18 @@
 import { STATUS_CODES } from 'node:http';
 import { getSchemaPath, type OpenAPIObject } from '@nestjs/swagger';
+import { isHealthPath } from '../http/health-path.js';
 import { ProblemDto } from '../problems/problem.dto.js';
 import { Problem, problemCatalog, type ProblemType } from '../problems/problem.js';
 import * as common from '../problems/problem-types.js';
-import { tooManyRequests } from '../limits/rate-limit.problems.js';
-import { PROBLEM_EXTENSION } from './api-problems.decorator.js';
+import { PROBLEM_EXTENSION } from '../problems/api-problems.decorator.js';
 import { type Operation, operationsOf } from './operations.js';
 
 const header = (type: 'string' | 'integer', description: string) => ({ required: true, schema: { type }, description });
-const challenge = { 'WWW-Authenticate': header('string', 'What the credential lacks') };
-const pause = { 'Retry-After': header('integer', 'Seconds to wait before the next try') };
-/** What comes with every problem of a status. */
+const challenge = {
+  'WWW-Authenticate': header('string', 'The authentication scheme, and the error of the credential'),
+};
+const pause = { 'Retry-After': header('integer', 'Seconds to wait before a retry') };
+/** The headers of the problems of a status. */
 const HEADERS: Record<number, typeof challenge | typeof pause> = {
   401: challenge,
   403: challenge,
@@ -18,9 +20,9 @@ const HEADERS: Record<number, typeof challenge | typeof pause> = {
   503: pause,
 };
 
-/** Writes what each operation can fail with into the document: what ApiProblems says, and what every route can do. */
+/** Adds error responses to each operation: the problems of ApiProblems and the common ones. */
 export function addProblemResponses(document: OpenAPIObject): void {
-  for (const { path, operation } of operationsOf(document)) addTo(operation, path.startsWith('/health/'));
+  for (const { path, operation } of operationsOf(document)) addTo(operation, isHealthPath(path));
 }
 
 function addTo(operation: Operation, isHealth: boolean): void {
@@ -53,7 +55,7 @@ function commonProblems({ parameters = [], requestBody }: Operation): ProblemTyp
     ...(parameters.length > 0 || requestBody ? [common.invalidRequest] : []),
     ...(requestBody ? [common.malformedRequest, common.contentTooLarge, common.unsupportedMediaType] : []),
     common.headersTooLarge,
-    tooManyRequests,
+    common.tooManyRequests,
     common.internalError,
     common.handlerTimeout,
     common.databaseUnavailable,

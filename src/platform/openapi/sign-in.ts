@@ -1,17 +1,15 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { REQUIRED_SCOPES } from '../auth/api-scopes.decorator.js';
 import { operationsOf } from './operations.js';
 
-/** The operation's extension that names the scopes that it needs. */
-export const REQUIRED_SCOPES = 'x-required-scopes';
-
-/** Where the readers of the docs can get a token for themselves. */
+/** The OIDC client with which readers of Swagger UI sign in. */
 export interface SignIn {
   issuer: string;
-  /** A public client: it has no secret, and proves itself with PKCE. */
+  /** A public client, which uses PKCE instead of a secret. */
   clientId: string;
 }
 
-/** Adds the issuer to the ways in which a caller can authenticate. */
+/** Adds the issuer to the security schemes. */
 export function addSignIn(document: OpenAPIObject, { issuer }: SignIn): void {
   const openIdConnectUrl = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   Object.assign(document.components?.securitySchemes ?? {}, { oidc: { type: 'openIdConnect', openIdConnectUrl } });

@@ -1,4 +1,4 @@
-/** A part of the request that is wrong */
+/** An invalid part of the request */
 export class InvalidPartDto {
   in!: 'body' | 'query' | 'path' | 'header';
 
@@ -16,10 +16,10 @@ export class ProblemDto {
   type!: string;
   title!: string;
   status!: number;
-  /** Never changes its meaning: decide by it */
+  /** Stable: handle errors by it */
   code!: string;
   detail?: string;
   errors?: InvalidPartDto[];
-  /** As in X-Request-Id and in the log */
+  /** Equals X-Request-Id and the log's requestId */
   requestId?: string;
 }

@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs
 import type { Request, Response } from 'express';
 import { toProblem } from './to-problem.js';
 
-/** Answers every failure with problem details and logs what is ours to mend. */
+/** Returns a problem for every failure, and logs server errors. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger(ProblemFilter.name);
@@ -12,12 +12,13 @@ export class ProblemFilter implements ExceptionFilter {
     const response = host.switchToHttp().getResponse<Response>();
     const problem = toProblem(error);
     const { status } = problem.details;
+    response.locals.problem = problem.details; // for the request log
     if (status === 500) this.logger.error(error);
     else if (status > 500)
       this.logger.warn([problem.details.code, problem.cause].filter(Boolean).map(String).join(': '));
 
     if (response.headersSent) {
-      response.destroy(); // Too late for another answer: a cut connection tells the client that this one is not whole.
+      response.destroy(); // an aborted connection marks the response as incomplete
       return;
     }
     response

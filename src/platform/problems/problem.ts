@@ -1,32 +1,32 @@
 import { HttpException } from '@nestjs/common';
 import type { ProblemDto } from './problem.dto.js';
 
-/** A kind of failure that clients can rely on: a code never changes its meaning or its status. */
+/** A type of failure. Clients rely on it: a code never changes its meaning or status. */
 export interface ProblemType {
   readonly code: string;
   readonly status: number;
   readonly title: string;
-  /** The database constraint whose violation means this problem, and the field of the request that violates it. */
+  /** The database constraint whose violation is this problem, and the request field that violates it. */
   readonly constraint?: { readonly name: string; readonly field: string };
 }
 
-/** The catalogue: every problem that this build can answer with, by code. docs/problems.md is held to it by a test. */
+/** Every problem type of this build by code. A test compares docs/problems.md with it. */
 export const problemCatalog = new Map<string, ProblemType>();
 
-/** Adds a problem to the catalogue. */
+/** Defines a problem type. @throws {Error} for a duplicate code */
 export function defineProblem(
   code: string,
   status: number,
   title: string,
   constraint?: ProblemType['constraint'],
 ): ProblemType {
-  if (problemCatalog.has(code)) throw new Error(`The problem ${code} is defined twice`);
+  if (problemCatalog.has(code)) throw new Error(`Duplicate problem code: ${code}`);
   const type = { code, status, title, constraint };
   problemCatalog.set(code, type);
   return type;
 }
 
-/** Throw it where a request cannot be fulfilled; the problem filter answers with it. */
+/** The exception of a failed request: ProblemFilter returns it as RFC 9457 problem details. */
 export class Problem extends HttpException {
   readonly details: ProblemDto;
   readonly headers: Readonly<Record<string, string>>;

@@ -20,10 +20,7 @@ import {
   unsupportedMediaType,
 } from './problem-types.js';
 
-/**
- * The one place that turns a failure into an answer. What it does not know is an internal error, which tells the
- * client nothing; the cause goes to the log.
- */
+/** Maps any failure to a problem. An unknown failure is an internal error without details; its cause is logged. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   return databaseProblem(error) ?? httpProblem(error) ?? internal(error);
@@ -33,11 +30,11 @@ const internal = (cause: unknown) => new Problem(internalError, { cause });
 
 const retrySoon = { 'Retry-After': '1' };
 
-/** Failures of PostgreSQL, by SQLSTATE; one that is FATAL has ended the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** Maps PostgreSQL errors by SQLSTATE; a FATAL error has ended the connection. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 function databaseProblem(error: unknown): Problem | undefined {
   const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
   const code = property(cause, 'code');
-  const severity = property(cause, 'severity'); // of an error that PostgreSQL reported
+  const severity = property(cause, 'severity'); // set for errors reported by PostgreSQL
   if (isPoolExhausted(cause)) return new Problem(databaseTimeout, { cause: error, headers: retrySoon });
   if (severity === 'FATAL' || isUnreachable(cause, code)) {
     return new Problem(databaseUnavailable, { cause: error, headers: retrySoon });
@@ -55,7 +52,7 @@ function databaseProblem(error: unknown): Problem | undefined {
     case '40P01': // deadlock_detected
       return new Problem(databaseTimeout, { cause: error, headers: retrySoon });
     default:
-      // Data exceptions: a value that validation let pass and that the column's type refuses.
+      // Data exceptions: a value that passed validation and that the column type rejects.
       return code?.startsWith('22') ? new Problem(invalidRequest, { cause: error }) : undefined;
   }
 }
@@ -73,14 +70,14 @@ function constraintProblem(error: unknown, constraint: string | undefined): Prob
 /** Every connection of the pool was in use for DATABASE_POOL_ACQUIRE_TIMEOUT_MS: the message is that of postgresDriver. */
 const isPoolExhausted = (error: unknown) => error instanceof Error && error.message === 'Connection pool exhausted';
 
-/** Connection failures (Node's error codes, pg's messages), and the states in which PostgreSQL takes no requests. */
+/** Connection failures (Node's error codes, pg's messages), and states in which PostgreSQL accepts no requests. */
 function isUnreachable(error: unknown, code: string | undefined): boolean {
   if (/^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN)/.test(code ?? '')) return true;
-  if (/^(EMFILE|ENFILE|EADDRNOTAVAIL)$/.test(code ?? '')) return true; // this process or machine has no socket left
+  if (/^(EMFILE|ENFILE|EADDRNOTAVAIL)$/.test(code ?? '')) return true; // out of sockets
   // 08: connection exception; 53: insufficient resources; 57P0x: shutting down or starting up; 25006: a read-only replica
   if (/^(08|53|57P0[1-5]|25006)/.test(code ?? '')) return true;
   if (error instanceof EntityMetadataNotFoundError) return true; // TypeORM before its first connection
-  // TypeORM takes a connection that breaks between two statements from the transaction, whose next one fails so.
+  // A connection that breaks between two statements of a transaction: the next statement fails like this.
   if (error instanceof QueryRunnerAlreadyReleasedError || error instanceof QueryRunnerProviderAlreadyReleasedError)
     return true;
   if (error instanceof TypeORMError) return error.message === 'Driver not Connected';
@@ -97,27 +94,12 @@ const BY_STATUS = new Map<number, ProblemType>([
   [415, unsupportedMediaType],
 ]);
 
-/** What Nest, Express and libraries throw: the status counts, their words may be internal. */
+/** Maps exceptions of Nest, Express and libraries by status. Their messages may be internal. */
 function httpProblem(error: unknown): Problem | undefined {
   if (!(error instanceof HttpException)) return undefined;
   const status = error.getStatus();
   const other = { ...httpError, status, title: STATUS_CODES[status] ?? httpError.title };
-  return new Problem(BY_STATUS.get(status) ?? other, { detail: bodyFault(error.cause), cause: error });
-}
-
-/** What Express' body parser found, by the `type` that it documents: https://github.com/expressjs/body-parser#errors */
-function bodyFault(cause: unknown): string | undefined {
-  switch (property(cause, 'type')) {
-    case 'entity.parse.failed':
-      return 'The body is not valid JSON';
-    case 'entity.too.large':
-      return `The limit is ${property(cause, 'limit')} bytes`;
-    case 'request.aborted':
-    case 'request.size.invalid':
-      return 'The body ended too early';
-    default:
-      return undefined;
-  }
+  return new Problem(BY_STATUS.get(status) ?? other, { cause: error });
 }
 
 function property(value: unknown, name: string): string | undefined {

@@ -85,42 +85,30 @@ const object = (fields, valueOf) => `{ ${fields.map((field) => `${field.name}: $
 /** A value that no other record has, where that is required. */
 const builderValue = ({ unique, each, sample }) => (unique ? each('++count') : sample);
 
-/** The imports of the DTOs: what their decorators and types use. */
-function dtoImports({ fields, filters, searched, enums, singular, Singular, up }) {
+/** The imports of the DTOs: the names that their decorators and types use. */
+function dtoImports({ fields, filters, searched, enums, singular, up }) {
   const properties = [
     ...fields.map(createProperty),
     ...filters.map(filterProperty),
     ...fields.map(shownProperty),
   ].join();
-  const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'IsUUID', 'PageQueryDto'];
+  const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'PageQueryDto'];
   const search = searched.length > 0 ? ['IsOptional', 'IsString', 'Length'] : [];
-  const lowerCase = properties.includes('@LowerCase()') ? ['Transform'] : [];
-  const used = new Set([
-    ...always,
-    ...search,
-    ...lowerCase,
-    ...properties.matchAll(/@(\w+)\(/g).map(([, name]) => name),
-  ]);
+  const used = new Set([...always, ...search, ...Array.from(properties.matchAll(/@(\w+)\(/g), ([, name]) => name)]);
   const from = (module, ...names) => {
     const wanted = names.filter((name) => used.has(name));
     return wanted.length > 0 && `import { ${wanted.join(', ')} } from '${module}';`;
   };
-  const types = [Singular, ...enums.map(({ typescript }) => typescript)];
-  const entity = [...enums.map(({ constant }) => constant), ...types.map((type) => `type ${type}`)].join(', ');
+  const entity = enums.flatMap(({ constant, typescript }) => [constant, `type ${typescript}`]);
   return lines([
     from('@nestjs/swagger', 'ApiProperty', 'ApiPropertyOptional', 'PartialType'),
-    from('class-transformer', 'Transform'),
     from(
       'class-validator',
       ...['IsBoolean', 'IsIn', 'IsInt', 'IsOptional', 'IsString', 'IsUUID', 'Length', 'Matches', 'Max', 'Min'],
     ),
     from(`${up}platform/http/page-query.dto.js`, 'PageQueryDto'),
-    from(`${up}platform/http/is-date-time.decorator.js`, 'IsDateTime'),
-    from(`${up}platform/http/is-json-object.decorator.js`, 'IsJsonObject'),
-    from(`${up}platform/http/query-values.js`, 'ParseBoolean'),
-    enums.length > 0
-      ? `import { ${entity} } from './${singular}.entity.js';`
-      : `import type { ${Singular} } from './${singular}.entity.js';`,
+    from(`${up}platform/http/validators.js`, 'IsDateTime', 'IsJsonObject', 'LowerCase', 'ParseBoolean'),
+    entity.length > 0 && `import { ${entity.join(', ')} } from './${singular}.entity.js';`,
   ]);
 }
 

@@ -81,7 +81,7 @@ function viewOf(options, tree) {
     ...{ timestamp, migration: `Create${names.Plural}${timestamp}` },
     ...{ problems, notFound: problems[0].variable, conflicts: problems.slice(1).map(({ variable }) => variable) },
     change: code.object(fields.slice(0, 1), ({ other }) => other),
-    usesLowerCase: fields.some(({ validators }) => validators.includes('LowerCase()')),
+
     usesCount: built.includes('++count'),
     usesRandomUuid: built.includes('randomUUID()'),
   };

@@ -1,27 +1,29 @@
-/** The problems of a resource: that it is not there, and each value that another one has. */
+const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
+
+/** The problems of a resource: not found, and a conflict for each unique field. */
 export function problemsOf({ code, word, singularVariable, table }, fields) {
   return [
     {
       variable: `${singularVariable}NotFound`,
       code: `${code}_not_found`,
       status: 404,
-      title: `There is no such ${word}`,
+      title: `${capitalize(word)} not found`,
       remedy: '',
     },
     ...fields
       .filter(({ unique }) => unique)
       .map(({ name, column }) => ({
-        variable: `${singularVariable}${name[0].toUpperCase()}${name.slice(1)}Taken`,
+        variable: `${singularVariable}${capitalize(name)}Taken`,
         code: `${code}_${column}_taken`,
         status: 409,
-        title: `Another ${word} has this ${name}`,
+        title: `${capitalize(word)} ${name} already exists`,
         constraint: { name: `UQ_${table}_${column}`, field: name },
-        remedy: 'Choose another',
+        remedy: `Choose another ${name}`,
       })),
   ];
 }
 
-/** Adds them to the table of docs/problems.md. */
+/** Adds the problems to the table of docs/problems.md. */
 export function addProblemRows(text, problems) {
   const rows = problems.map(
     ({ code, status, title, remedy }) => `| \`${code}\` | ${status} | ${title} | ${remedy} |\n`,

@@ -1,0 +1,7 @@
+import { IsUUID } from 'class-validator';
+
+/** The path parameter of routes such as /v1/vouchers/:id. */
+export class IdDto {
+  @IsUUID()
+  id!: string;
+}

@@ -1,0 +1,48 @@
+import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
+import type { NextFunction, Request, Response } from 'express';
+import { finalize, type Observable } from 'rxjs';
+import { Env } from '../config/env.js';
+import { isHealthPath } from '../http/health-path.js';
+import { Problem } from '../problems/problem.js';
+import { overloaded } from '../problems/problem-types.js';
+
+const LOG_INTERVAL_MS = 10_000;
+
+/**
+ * Load shedding: rejects requests while CONCURRENCY_LIMIT handlers run. Accepted, they would make every request late. As
+ * middleware it rejects before any expensive step; as an interceptor, after the body, it counts the handler.
+ */
+@Injectable()
+export class ConcurrencyLimit implements NestInterceptor {
+  private readonly logger = new Logger(ConcurrencyLimit.name);
+  private readonly rejection = new Problem(overloaded, { headers: { 'Retry-After': '1' } });
+  private running = 0;
+  private loggedAt = -Infinity;
+
+  constructor(private readonly env: Env) {}
+
+  readonly middleware = (request: Request, response: Response, next: NextFunction): void => {
+    if (!this.isExceeded(request)) return next();
+    // Without an exception, which would cost more than the response.
+    const { details, headers } = this.rejection;
+    response.locals.problem = details;
+    response.writeHead(details.status, { 'Content-Type': 'application/problem+json', ...headers });
+    response.end(JSON.stringify({ ...details, requestId: request.id }));
+  };
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    // The limit may have been reached while the body arrived.
+    if (this.isExceeded(context.switchToHttp().getRequest<Request>())) throw this.rejection;
+    this.running++;
+    return next.handle().pipe(finalize(() => this.running--));
+  }
+
+  private isExceeded({ path }: Request): boolean {
+    if (this.running < this.env.CONCURRENCY_LIMIT || isHealthPath(path)) return false;
+    if (performance.now() - this.loggedAt > LOG_INTERVAL_MS) {
+      this.loggedAt = performance.now();
+      this.logger.warn(`Rejecting requests: ${this.running} are running (CONCURRENCY_LIMIT)`);
+    }
+    return true;
+  }
+}

@@ -1,3 +1,0 @@
-import { defineProblem } from '../problems/problem.js';
-
-export const tooManyRequests = defineProblem('too_many_requests', 429, 'Those were too many requests in a minute');

@@ -1,9 +1,0 @@
-import { applyDecorators } from '@nestjs/common';
-import { ApiExtension } from '@nestjs/swagger';
-import type { ProblemType } from '../problems/problem.js';
-
-export const PROBLEM_EXTENSION = 'x-problem-';
-
-/** Documents the problems that a route can answer with, besides those that every route can. */
-export const ApiProblems = (...types: ProblemType[]) =>
-  applyDecorators(...types.map(({ code }) => ApiExtension(PROBLEM_EXTENSION + code, true)));
