@@ -1,31 +1,28 @@
 #!/usr/bin/env bash
-# Hands the repository variables of an environment on to the steps that follow. Those of another environment than
-# production begin with its name, which is left out here: STAGING_GCP_REGION becomes GCP_REGION.
-# From: ENVIRONMENT, its name; VARIABLES, all repository variables as a JSON object.
-# shellcheck source=deploy/pipeline/step.sh
-. "$(dirname "$0")/step.sh"
-
-needed='GCP_PROJECT_ID GCP_REGION GCP_SERVICE GCP_ARTIFACT_REPOSITORY GCP_WIF_PROVIDER GCP_DEPLOY_SERVICE_ACCOUNT GCP_RUNTIME_ACCOUNT GCP_MIGRATOR_ACCOUNT'
-optional='GCP_CLOUD_SQL_INSTANCE GCP_BUILD_ACCOUNT GCP_BUILD_BUCKET GCP_BUILD_LOG_BUCKET APP_OIDC_ISSUERS APP_OIDC_AUDIENCE APP_OIDC_SCOPE_GRANTS APP_CORS_ORIGINS'
+# Exports the repository variables of an environment to the steps that follow. Variables of any environment but production
+# start with its name: STAGING_GCP_REGION is exported as GCP_REGION.
+# Inputs: ENVIRONMENT; VARIABLES, all repository variables as a JSON object.
+# shellcheck source=deploy/lib/pipeline.sh
+. "$(dirname "$0")/../lib/pipeline.sh"
 
 prefix=''
-# shellcheck disable=SC2153 # of the environment, and no misspelling
+# shellcheck disable=SC2153 # from the environment
 [[ $ENVIRONMENT == production ]] || prefix=$(tr '[:lower:]-' '[:upper:]_' <<<"$ENVIRONMENT")_
 
 missing=''
-for name in $needed $optional; do
+while read -r -u 3 option name _; do
   value=$(jq --raw-output --arg name "$prefix$name" '.[$name] // ""' <<<"$VARIABLES")
-  # They go into single-quoted YAML, and line by line into GitHub's file.
-  [[ $value != *[\'$'\n']* ]] || fail "The repository variable $prefix$name has a quotation mark or a line break."
-  [[ -n $value || " $optional " == *" $name "* ]] || missing="$missing $prefix$name"
+  # The manifests have single-quoted values, and GitHub reads one variable per line.
+  [[ $value != *[\'$'\n']* ]] || fail "The repository variable $prefix$name contains a quotation mark or a line break."
+  [[ -n $value || $option != always ]] || missing="$missing $prefix$name"
   echo "$name=$value" >>"$GITHUB_ENV"
   printf -v "$name" %s "$value"
-done
-[[ -z $missing ]] || fail "Repository variables are missing:$missing. deploy/bootstrap.sh prints them, and sets them with --set-vars."
+done 3< <(rows ../settings.txt)
+[[ -z $missing ]] || fail "Repository variables are missing:$missing. deploy/bootstrap.sh prints them, or sets them with --set-vars."
 
-# shellcheck disable=SC2154 # set above, by name
+# shellcheck disable=SC2154 # set by name above
 echo "IMAGE_NAME=$GCP_REGION-docker.pkg.dev/$GCP_PROJECT_ID/$GCP_ARTIFACT_REPOSITORY/$GCP_SERVICE" >>"$GITHUB_ENV"
-# Then the smoke test can sign in. An entry is the caller, "=" and its scopes; an issuer may stand before it.
+# The smoke test can then sign in to the service. A grant is CALLER=SCOPES, after an optional issuer.
 if [[ -n $APP_OIDC_AUDIENCE && $APP_OIDC_SCOPE_GRANTS =~ (^|,)\ *(https?://[^\ ,]+\ )?"$GCP_DEPLOY_SERVICE_ACCOUNT"= ]]; then
-  echo 'DEPLOYER_IS_CALLER=true' >>"$GITHUB_ENV"
+  echo 'DEPLOYER_HAS_SCOPE_GRANT=true' >>"$GITHUB_ENV"
 fi

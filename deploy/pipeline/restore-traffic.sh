@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# After a failure or a cancellation: takes back whatever traffic the candidate has, and its tag. From: REVISION and SERVING.
-# shellcheck source=deploy/pipeline/step.sh
-. "$(dirname "$0")/step.sh"
+# After a failure or a cancellation: takes the traffic and the tag from the candidate. Inputs: REVISION and
+# PREVIOUS_REVISION.
+# shellcheck source=deploy/lib/pipeline.sh
+. "$(dirname "$0")/../lib/pipeline.sh"
 
-return_traffic() {
-  local wish tagged
+restore_traffic() {
+  local desired tagged
   describe_service
-  # What Cloud Run is told to do: a step that was cancelled may have told it a moment ago.
-  wish=$(shares spec)
+  # The requested split: a cancelled step may have requested it a moment ago.
+  desired=$(traffic_split spec)
   tagged=$(jq --raw-output '.spec.traffic[]? | select(.tag).revisionName' <<<"$output")
-  # It was not made, or a rollback has taken it out.
-  if [[ $wish != *"$REVISION "* && ($tagged != "$REVISION" || $wish != *"$SERVING "*) ]]; then
-    echo "::error title=Not deployed::$REVISION got no traffic. It stays at $(shares status | tr '\n' ';')"
+  # The revision was not created, or a rollback has removed it from the traffic.
+  if [[ $desired != *"$REVISION "* && ($tagged != "$REVISION" || $desired != *"$PREVIOUS_REVISION "*) ]]; then
+    echo "::error title=Not deployed::$REVISION got no traffic. The traffic stays at $(traffic_split status | tr '\n' ';')"
     return
   fi
-  # Also without a share of its own: the tag would keep a revision that never started in the way of the next change.
-  send_traffic "$SERVING 100" --clear-tags
-  if [[ $wish == *"$REVISION "* ]]; then
-    echo "::error title=Traffic returned::All traffic is back at $SERVING; $REVISION has none."
+  # Also without a share: the tag would keep a revision that never started in the way of the next change.
+  set_traffic "$PREVIOUS_REVISION 100" --clear-tags
+  if [[ $desired == *"$REVISION "* ]]; then
+    echo "::error title=Traffic restored::All traffic is back at $PREVIOUS_REVISION; $REVISION has none."
   else
-    echo "::error title=Not deployed::$REVISION got no traffic. All of it is at $SERVING."
+    echo "::error title=Not deployed::$REVISION got no traffic. All traffic is at $PREVIOUS_REVISION."
   fi
 }
 
-# It is the last chance, so one refusal is not the end.
-insist return_traffic
+# Nothing runs after this step, so it retries.
+retry restore_traffic

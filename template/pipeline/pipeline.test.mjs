@@ -198,7 +198,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     artifactregistry: ['build / Build'],
     cloudbuild: ['build / Build', { builder: 'cloud-build' }],
     iamcredentials: ['build / Build'],
-    logging: ['deploy / Shift the traffic', { strategy: 'canary' }],
+    logging: ['deploy / Shift traffic', { strategy: 'canary' }],
     run: ['migrate / Migrate'],
     secretmanager: ['migrate / Migrate'],
     sts: ['build / Build'],
@@ -226,10 +226,10 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   stops('the variable GCP_WIF_PROVIDER has another project’s number', 'build / Build', /audience/, ({ variables }) => ({
     vars: { GCP_WIF_PROVIDER: variables.GCP_WIF_PROVIDER.replace('123', '124') },
   }));
-  stops('a repository variable is missing', 'build / Settings', /Repository variables are missing/, () => ({
+  stops('a repository variable is missing', 'build / Sign in to Google Cloud', /Repository variables are missing/, () => ({
     vars: { GCP_SERVICE: '' },
   }));
-  stops('the run is not of main', 'test / Refuse another branch than main', /Deploy runs on main/, () => ({
+  stops('the run is not of main', 'test / Require main', /Deploy runs on main/, () => ({
     github: { ref: 'refs/heads/topic' },
   }));
   stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
@@ -270,19 +270,19 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   stops(
     'the candidate is not ready',
     'deploy / Smoke test',
-    /\/health\/ready of the candidate answered 503/,
+    /\/health\/ready of the candidate returned 503/,
     behave({ answers: { '/health/ready': 503 } }),
   );
   stops(
     'the candidate is of another commit',
     'deploy / Smoke test',
-    /runs commit 0000000 and not b{40}/,
+    /runs commit 0000000 instead of b{40}/,
     behave({ tells: '0000000' }),
   );
   stops(
     'the candidate lets everybody in',
     'deploy / Smoke test',
-    /GET \/v1\/me of the candidate answered 200 and not 401/,
+    /GET \/v1\/me of the candidate returned 200 instead of 401/,
     behave({ answers: { '/v1/me': 200 } }),
   );
 
@@ -327,7 +327,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     behave({ failing: 1 })(project);
     const outcome = await project.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
-    assert.match(outcome.log, /::error title=Traffic returned::/);
+    assert.match(outcome.log, /::error title=Traffic restored::/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'fails at deploy / Verify; the traffic is returned';
   });
@@ -339,8 +339,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     scenario(`${what}, just after the traffic has moved`, async (project) => {
       const stop = ({ words }) => (words.includes('update-traffic') ? how : undefined);
       const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
-      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-      assert.match(outcome.log, /::error title=Traffic returned::/);
+      assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+      assert.match(outcome.log, /::error title=Traffic restored::/);
       assert.equal(project.traffic, `${FIRST} 100`);
       return 'the traffic is returned';
     });
@@ -356,8 +356,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('a canary fails for a part of its users', async (project) => {
     behave({ failing: 0.2 })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /::error title=shift::At 10 %, \d+ of \d+ requests failed/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /::error title=shift-traffic::At 10 %, \d+ of \d+ requests failed/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops in the first window, at 10 %; the traffic is returned';
   });
@@ -366,9 +366,9 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     project.cloud.meanwhile = () => {};
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     succeeds(outcome);
-    assert.match(outcome.summary, /0 of 0 requests failed \(5xx\): too little traffic to tell/);
+    assert.match(outcome.summary, /0 of 0 requests failed \(5xx\): inconclusive, fewer than 20 requests/);
     assert.doesNotMatch(outcome.summary, /: good/);
-    return 'goes on, and says that there was too little traffic to tell';
+    return 'continues; the verdict is inconclusive';
   });
 
   scenario('somebody moves the traffic during a canary', async (project) => {
@@ -384,8 +384,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
       service.statusTraffic = service.traffic;
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'goes no further; the candidate’s share is returned';
   });
@@ -398,8 +398,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     service.statusTraffic = service.traffic;
     const outcome = await project.deploy(THIRD);
     assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
-    assert.equal(outcome.diagnosis, 'The traffic is divided');
-    return 'stops at deploy / Candidate: The traffic is divided';
+    assert.equal(outcome.diagnosis, 'The traffic is split');
+    return 'stops at deploy / Candidate: The traffic is split';
   });
 
   scenario('access and ingress that somebody has set by hand', async (project) => {
@@ -438,7 +438,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('a canary fails for a few of its users', async (project) => {
     behave({ failing: 0.05 })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic is returned';
   });
@@ -447,7 +447,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     behave({ tellsLive: [SECOND, FIRST] })(project);
     const outcome = await project.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
-    assert.match(outcome.log, /answers 200 with commit 'a{40}' and not b{40}/);
+    assert.match(outcome.log, /returned 200 with commit 'a{40}' instead of b{40}/);
     return 'fails at deploy / Verify; the traffic is returned';
   });
 
@@ -479,7 +479,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     return 'stops';
   });
 
-  stops('a repository variable has a quotation mark', 'build / Settings', /has a quotation mark/, () => ({
+  stops('a repository variable has a quotation mark', 'build / Sign in to Google Cloud', /contains a quotation mark/, () => ({
     vars: { APP_CORS_ORIGINS: "https://a.example', '*" },
   }));
 
@@ -493,14 +493,14 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   stops(
     'the candidate does not take the token of the deployer',
     'deploy / Smoke test',
-    /\/v1\/me of the candidate answered 401 and not 200/,
+    /\/v1\/me of the candidate returned 401 instead of 200/,
     () => ({ vars: { APP_OIDC_ISSUERS: 'https://issuer.example' } }),
   );
 
   scenario('a roll-back before there is a second deployment', async (project) => {
     const outcome = await project.rollBack();
     assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
-    assert.match(outcome.log, /there was only the placeholder/);
+    assert.match(outcome.log, /is the placeholder/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
   });
@@ -533,8 +533,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
         }
       };
       const outcome = await project.deploy(SECOND, {}, { stop });
-      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-      assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+      assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+      assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
       assert.deepEqual(project.service.traffic, [{ revisionName, percent: 100 }]);
       return 'wins';
     });
@@ -546,8 +546,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
       if (words.includes('update-traffic')) project.service.traffic = [{ revisionName, percent: 100 }];
     };
     const outcome = await project.deploy(SECOND, {}, { stop });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody else moves the traffic at the same time/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /Another change moves the traffic at the same time/);
     return 'wins';
   });
 
@@ -574,8 +574,8 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('a candidate that stops being ready during a canary', async (project) => {
     project.cloud.meanwhile = () => behave({ answers: { '/health/ready': 503 } })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /\/health\/ready of the candidate answered 503 during the canary/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /\/health\/ready of the candidate returned 503 during the canary/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic is returned';
   });
@@ -588,7 +588,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
           : project.service.generation - 1;
     };
     const outcome = await project.deploy(SECOND, {}, { stop });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
     assert.match(outcome.log, /The traffic did not move/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'it is not taken for done';
@@ -597,7 +597,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   scenario('a roll-back to a revision that there is not', async (project) => {
     const outcome = await project.rollBack({ revision: 'orders-nowhere' });
     assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
-    assert.match(outcome.log, /The revision orders-nowhere cannot be read/);
+    assert.match(outcome.log, /Cannot read the revision orders-nowhere/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
   });
@@ -662,23 +662,23 @@ test(`${PROOF} has these results`, async () => {
 function document() {
   const rows = (map, cells) => [...map].map((entry) => `| ${cells(entry).join(' | ')} |`).join('\n');
   const modes = (list) => (list.length === MODES.length ? 'every' : list.toSorted().join('; '));
-  return `# What was proved about the pipeline
+  return `# Pipeline proof
 
-The Deploy and Rollback workflows were run step by step, as GitHub runs them, in a stand-in for Google Cloud that checks each caller's permission. \`npm run test:template -- --write\` writes this page, and a test fails when it no longer holds.
+The Deploy and Rollback workflows run step by step, as on GitHub, against a stand-in for Google Cloud that checks the permissions of each caller. \`npm run test:template -- --write\` writes this page, and a test fails when the page is stale.
 
-## Each way to deploy
+## Deployment modes
 
 | builder, access, strategy | result |
 |---|---|
 ${rows(table.modes, ([mode, result]) => [mode, result])}
 
-## What goes wrong
+## Failures
 
 | what | result |
 |---|---|
 ${rows(table.scenarios, ([what, result]) => [what, result])}
 
-## Each grant, removed alone
+## Missing grants
 
 | without | in | fails |
 |---|---|---|

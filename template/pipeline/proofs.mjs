@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explain } from '../../tools/doctor/troubles.mjs';
+import { explain } from '../../tools/doctor/explain.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { idToken } from '../standin/permissions.mjs';
 import { commitOf } from '../standin/platform.mjs';
@@ -33,7 +33,12 @@ const TOOLS = [
   ...['tac', 'tail', 'tee', 'tr', 'wc'],
 ];
 /** Nothing here has to be waited for. */
-const NO_WAITING = { LIVE_SECONDS: '0', LOG_DELAY_SECONDS: '0', TAG_SECONDS: '0', TRAFFIC_SECONDS: '0' };
+const NO_WAITING = {
+  LOG_DELAY_SECONDS: '0',
+  TAG_TIMEOUT_SECONDS: '0',
+  TRAFFIC_TIMEOUT_SECONDS: '0',
+  VERIFY_TIMEOUT_SECONDS: '0',
+};
 
 export const COMMITS = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
 export const DEPLOYER = 'orders-deploy@my-project.iam.gserviceaccount.com';
@@ -222,7 +227,7 @@ class Outcome {
   }
   /** What the doctor says first of what failed. */
   get diagnosis() {
-    return explain(this.#failure)[0]?.trouble.message;
+    return explain(this.#failure)[0]?.message;
   }
   /** The same; or, of what the doctor does not know, what the step itself said on the page of the run. */
   get reason() {
