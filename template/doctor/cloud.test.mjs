@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { readGrants } from '../../tools/doctor/grants.mjs';
+import { readGrants } from '../../tools/doctor/lists.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { addProject } from '../standin/state.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
@@ -92,9 +92,9 @@ async function deploy() {
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     );
   const VARIABLES = JSON.stringify(cloud.state.github['acme/orders'].variables);
-  for (const step of ['settings', 'build', 'migrate', 'candidate', 'shift', 'mark']) {
-    const { digest, revision, serving } = pairs(outputs);
-    const own = { DIGEST: digest, REVISION: revision, SERVING: serving, PREVIOUS: serving, STRATEGY: 'all-at-once' };
+  for (const step of ['export-settings', 'build', 'migrate', 'candidate', 'shift-traffic', 'tag-images']) {
+    const { digest, revision, 'previous-revision': previous } = pairs(outputs);
+    const own = { DIGEST: digest, REVISION: revision, PREVIOUS_REVISION: previous, STRATEGY: 'all-at-once' };
     await succeeds(`deploy/pipeline/${step}.sh`, [], { ...env, VARIABLES, ...pairs(handedOn), ...own });
   }
 }
@@ -140,7 +140,7 @@ describe('a project that is as bootstrap and a deployment have left it', () => {
     const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'pre-prod']);
     assert.deepEqual(
       wrong.map(({ id, detail }) => `${id}: ${detail}`),
-      ['cloud.image: that of orders-c0ffee0-1-1 is not marked serving-pre-prod, so the clean-up may take it'],
+      ['cloud.image: the image of orders-c0ffee0-1-1 lacks the tag serving-pre-prod, so the cleanup may delete it'],
     );
   });
 
@@ -155,7 +155,7 @@ describe('a project that is as bootstrap and a deployment have left it', () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^fail {2}cloud\.apis +off: sts\.googleapis\.com\n +→ gcloud services enable sts\.googleapis\.com --project=my-project$/m,
+      /^fail {2}cloud\.apis +disabled: sts\.googleapis\.com\n +→ gcloud services enable sts\.googleapis\.com --project=my-project$/m,
     );
     assert.match(stdout, /\n\d+ ok, \d+ warnings, 1 failures\n$/);
   });
@@ -179,10 +179,10 @@ describe('each grant of deploy/grants.txt', () => {
   });
   const NAMES = { deployer: 'deploy', runtime: 'runtime', migrator: 'migrate', builder: 'build' };
 
-  for (const { who, role, on, without } of readGrants()) {
-    test(`${who} ${role} on ${on}, removed alone, is named`, async () => {
-      const member = who === 'workflow' ? 'principalSet:' : `serviceAccount:${account(NAMES[who])}`;
-      const binding = policies()[on].find(
+  for (const { principal, role, resource, failure } of readGrants()) {
+    test(`reports ${principal} without ${role} on ${resource}`, async () => {
+      const member = principal === 'workflow' ? 'principalSet:' : `serviceAccount:${account(NAMES[principal])}`;
+      const binding = policies()[resource].find(
         (each) => each.role === role && each.members.some((name) => name.startsWith(member)),
       );
       binding.members = binding.members.filter((name) => !name.startsWith(member));
@@ -190,9 +190,9 @@ describe('each grant of deploy/grants.txt', () => {
       assert.equal(status, 1);
       assert.deepEqual(
         wrong.map(({ id }) => id),
-        [`cloud.grant.${who}.${role.replace('roles/', '')}.${on}`],
+        [`cloud.grant.${principal}.${role.replace('roles/', '')}.${resource}`],
       );
-      assert.ok(wrong[0].detail.endsWith(`without it fails ${without}`), wrong[0].detail);
+      assert.ok(wrong[0].detail.endsWith(`without it fails ${failure}`), wrong[0].detail);
       assert.match(
         wrong[0].fix,
         /^deploy\/bootstrap\.sh --project my-project .* --repo acme\/orders .*--with-cloud-build$/,
@@ -261,7 +261,7 @@ describe('what is wider', () => {
           expression: "resource.name == 'projects/my-project/instances/other'",
         }),
       'migrator',
-      'orders-migrate has roles/cloudsql.client on the project my-project by the condition "other"',
+      'orders-migrate has roles/cloudsql.client on the project my-project with the condition "other"',
       /--role=roles\/cloudsql\.client --all$/,
     ],
     [
@@ -323,7 +323,7 @@ describe('what is wider', () => {
       wrong.map(({ id }) => id),
       ['cloud.grant.deployer.run.developer.service', 'cloud.wider.deployer'],
     );
-    assert.match(wrong[1].detail, /roles\/run\.developer on the service orders by the condition "until May"$/);
+    assert.match(wrong[1].detail, /roles\/run\.developer on the service orders with the condition "until May"$/);
   });
 
   test('a service that everybody may call is not', async () => {
@@ -347,28 +347,28 @@ const TROUBLES = [
     'an API that is off',
     () => (project.apis = project.apis.filter((api) => api !== 'secretmanager.googleapis.com')),
     ['cloud.apis fail', '*'],
-    /off: secretmanager/,
+    /disabled: secretmanager/,
     /^gcloud services enable secretmanager/,
   ],
   [
     'no registry',
     () => delete project.repositories[`${REGION}/orders`],
     ['cloud.registry fail', '*'],
-    /the registry orders in europe-west1 is not there/,
+    /the registry orders in europe-west1 does not exist/,
     /^deploy\/bootstrap\.sh/,
   ],
   [
     'a registry in another region',
     () => (variables.GCP_REGION = 'europe-west4'),
     ['cloud.registry fail', '*'],
-    /orders in europe-west4 is not there/,
+    /orders in europe-west4 does not exist/,
     /--region europe-west4/,
   ],
   [
     'a registry for something else',
     () => (registry().format = 'npm'),
     ['cloud.registry fail'],
-    /has no images, but NPM/,
+    /stores NPM instead of images/,
     /GCP_ARTIFACT_REPOSITORY/,
   ],
   [
@@ -396,28 +396,28 @@ const TROUBLES = [
     'a clean-up that deletes nothing',
     () => (registry().cleanupDryRun = true),
     ['cloud.cleanup warn'],
-    /only says what it would delete/,
+    /is a dry run/,
     /^deploy/,
   ],
   [
     'tags that cannot move',
     () => (registry().immutableTags = true),
     ['cloud.cleanup fail'],
-    /tags cannot move/,
+    /immutable tags/,
     /--no-immutable-tags$/,
   ],
   [
     'no account',
     () => delete project.accounts[account('migrate')],
     ['cloud.account.migrator fail', '*'],
-    /orders-migrate@.* is not there/,
+    /orders-migrate@.* does not exist/,
     /^deploy/,
   ],
   [
     'an account that is switched off',
     () => (project.accounts[account('runtime')].disabled = true),
     ['cloud.account.runtime fail'],
-    /switched off/,
+    /is disabled/,
     /^gcloud iam service-accounts enable/,
   ],
   [
@@ -431,21 +431,21 @@ const TROUBLES = [
     'a pool that is switched off',
     () => (project.pools['orders-github'].disabled = true),
     ['cloud.pool fail'],
-    /orders-github is switched off/,
+    /orders-github is disabled/,
     /^gcloud iam workload-identity-pools update orders-github .* --no-disabled$/,
   ],
   [
     'a provider that is switched off',
     () => (provider().disabled = true),
     ['cloud.provider fail'],
-    /github is switched off/,
+    /github is disabled/,
     /^gcloud iam workload-identity-pools providers update-oidc github .* --no-disabled$/,
   ],
   [
     'a provider that trusts every branch',
     () => (provider().attributeCondition = "assertion.repository_id=='4711'"),
     ['cloud.provider fail'],
-    /^it trusts assertion\.repository_id=='4711'$/,
+    /^accepts assertion\.repository_id=='4711'$/,
     /^deploy/,
   ],
   [
@@ -459,14 +459,14 @@ const TROUBLES = [
     'a condition that is widened at its end',
     () => (provider().attributeCondition += ' || true'),
     ['cloud.provider fail'],
-    /^it trusts .* \|\| true$/,
+    /^accepts .* \|\| true$/,
     /^deploy/,
   ],
   [
     'another issuer',
     () => (provider().oidc.issuerUri = 'https://example.com'),
     ['cloud.provider fail'],
-    /believes https:\/\/example\.com/,
+    /accepts the issuer https:\/\/example\.com/,
     /update-oidc github .* --issuer-uri=https:/,
   ],
   [
@@ -480,14 +480,14 @@ const TROUBLES = [
     'a repository that was made anew',
     () => (cloud.state.github['acme/orders'].id = '4712'),
     ['cloud.provider fail', 'cloud.grant.workflow.iam.workloadIdentityUser.deployer fail', 'cloud.wider.workflow fail'],
-    /trusts the repository 4711 of 815, and this one is 4712 of 815/,
+    /accepts the repository 4711 of 815, and this one is 4712 of 815/,
     /^deploy/,
   ],
   [
     'the id of the project for its number',
     () => (variables.GCP_WIF_PROVIDER = variables.GCP_WIF_PROVIDER.replace('/123/', '/my-project/')),
     ['cloud.provider fail'],
-    /is of the project my-project, and my-project has the number 123/,
+    /has the project my-project, but my-project has the number 123/,
     /^gh variable set GCP_WIF_PROVIDER --body projects\/123\//,
   ],
   [
@@ -520,7 +520,7 @@ const TROUBLES = [
       service().statusTraffic.push({ revisionName: other, percent: 40 });
     },
     ['cloud.traffic fail'],
-    /divided: orders-c0ffee0-1-1 60 %, .* 40 %/,
+    /split: orders-c0ffee0-1-1 60 %, .* 40 %/,
     /^gh workflow run rollback\.yml/,
   ],
   [
@@ -528,13 +528,13 @@ const TROUBLES = [
     () => (service().traffic = [{ latestRevision: true, percent: 100 }]),
     ['cloud.traffic warn'],
     /not pinned/,
-    /update-traffic orders --to-revisions=orders-c0ffee0-1-1=100/,
+    /update-traffic orders .*--to-revisions=orders-c0ffee0-1-1=100/,
   ],
   [
     'a newer revision without traffic',
     () => (service().revisions['orders-facade0-2-1'] = serving()),
     ['cloud.traffic warn'],
-    /orders-c0ffee0-1-1 100 %, and orders-facade0-2-1, which is newer and ready, has none/,
+    /orders-c0ffee0-1-1 100 %; the newer revision orders-facade0-2-1 has none/,
     /^npm run deploy$/,
   ],
   [
@@ -548,7 +548,7 @@ const TROUBLES = [
     'another window',
     () => (serving().template.spec.containers[0].startupProbe.failureThreshold = 3),
     ['cloud.probes warn'],
-    /startupProbe .* \/health\/startup, 3 s/,
+    /startupProbe \(\/health\/startup, 3 s\)/,
     /^npm run deploy$/,
   ],
   [
@@ -589,7 +589,7 @@ const TROUBLES = [
     },
     ['cloud.migration warn'],
     /orders-migrate-\S+ is running/,
-    /^Ask again/,
+    /^Rerun this check/,
   ],
   [
     'migrations that never ran',
@@ -602,7 +602,7 @@ const TROUBLES = [
     'a small instance',
     () => (project.instances.main.settings.tier = 'db-g1-small'),
     ['cloud.connections fail'],
-    /main allows 50, and a rollout takes 95/,
+    /main allows 50, and a rollout needs 95/,
     / --database-flags=max_connections=95, or/,
   ],
   [
@@ -620,7 +620,7 @@ const TROUBLES = [
     'an instance that is not wholly named',
     () => (variables.GCP_CLOUD_SQL_INSTANCE = 'main'),
     ['cloud.connections fail'],
-    /GCP_CLOUD_SQL_INSTANCE is main, and not my-project:REGION:INSTANCE/,
+    /GCP_CLOUD_SQL_INSTANCE is main instead of my-project:REGION:INSTANCE/,
     /^gh variable set GCP_CLOUD_SQL_INSTANCE/,
   ],
   [
@@ -634,14 +634,14 @@ const TROUBLES = [
     'an image that is gone',
     () => (registry().packages.orders.versions = {}),
     ['cloud.image warn'],
-    /the image of orders-c0ffee0-1-1 is gone/,
+    /no longer has the image of orders-c0ffee0-1-1/,
     /^npm run deploy$/,
   ],
   [
     'an image that is not marked',
     () => delete registry().packages.orders.tags['serving-production'],
     ['cloud.image warn'],
-    /not marked serving-production/,
+    /lacks the tag serving-production/,
     /^gcloud artifacts docker tags add/,
   ],
   [
@@ -653,14 +653,14 @@ const TROUBLES = [
         };
     },
     ['cloud.images warn'],
-    /\d+ of 26 should have been cleaned up/,
+    /should have deleted \d+ of 26/,
     /^deploy\/bootstrap\.sh/,
   ],
   [
     'a service that is gone',
     () => delete project.services[`${REGION}/orders`],
     ['cloud.service fail', '*'],
-    /the service orders is not there/,
+    /the service orders does not exist/,
     /^deploy\/bootstrap\.sh/,
   ],
 ];
@@ -702,7 +702,7 @@ describe('where the cloud cannot be seen, it says so once', () => {
     [
       'the project does not exist',
       () => (variables.GCP_PROJECT_ID = 'other-project'),
-      /other-project cannot be read/,
+      /cannot read other-project/,
       /^gcloud projects list/,
     ],
     [
@@ -754,7 +754,10 @@ describe('where the cloud cannot be seen, it says so once', () => {
     grant(project.policy, 'roles/run.viewer', 'user:other@example.com');
     const { status, wrong } = await examine();
     assert.equal(status, 0, JSON.stringify(wrong.filter(({ status: each }) => each === 'fail')));
-    assert.match(wrong.find(({ id }) => id === 'cloud.apis').detail, /cannot be read: PERMISSION_DENIED/);
-    assert.match(wrong.find(({ id }) => id === 'cloud.wider.deployer').detail, /cannot be read/);
+    assert.match(
+      wrong.find(({ id }) => id === 'cloud.apis').detail,
+      /^cannot read the list of APIs: PERMISSION_DENIED/,
+    );
+    assert.match(wrong.find(({ id }) => id === 'cloud.wider.deployer').detail, /^cannot read/);
   });
 });
