@@ -122,12 +122,8 @@ enable_apis() {
 
 create_registry() {
   log_step "Registry: $repository, for the images"
-  if exists gcloud artifacts repositories describe "$repository" --location="$region" --project="$project"; then
-    log 'exists'
-  else
-    run gcloud artifacts repositories create "$repository" --location="$region" --project="$project" \
-      --repository-format=docker --description="Images of $service"
-  fi
+  create 'artifacts repositories' "$repository" --location="$region" -- \
+    --repository-format=docker --description="Images of $service"
 }
 
 # "keep" overrides "delete". Immutable tags would prevent both this and moving the tags serving- and previous-.
@@ -181,8 +177,8 @@ create_provider() {
 
 create_secrets() {
   log_step 'Secrets: the two database URLs'
-  create_secret "$runtime_secret"
-  create_secret "$migrator_secret"
+  create secrets "$runtime_secret" -- --replication-policy=automatic
+  create secrets "$migrator_secret" -- --replication-policy=automatic
 }
 
 # The pipeline therefore needs no permission to create a service, and a person decides who may call it:
@@ -206,12 +202,8 @@ create_service() {
 
 create_job() {
   log_step "Job: $job, for migrations; runs Google's sample until the first deployment"
-  if exists gcloud run jobs describe "$job" --region="$region" --project="$project"; then
-    log 'exists'
-  else
-    run gcloud run jobs create "$job" --region="$region" --project="$project" \
-      --image=us-docker.pkg.dev/cloudrun/container/job --service-account="$migrator"
-  fi
+  create 'run jobs' "$job" --region="$region" -- \
+    --image=us-docker.pkg.dev/cloudrun/container/job --service-account="$migrator"
 }
 
 # Only owners and viewers of the project can read Google's default log bucket. A retention policy would prevent a log
@@ -269,6 +261,18 @@ log_step() { # log_step TITLE
   echo "($number/${#steps[@]}) $1"
 }
 
+# create GROUP NAME [OPTION...] -- OPTION...: creates a resource unless it exists; gcloud describe gets the first options
+create() {
+  local group resource=()
+  read -r -a group <<<"$1"
+  while shift && [[ $1 != -- ]]; do resource+=("$1"); done
+  if exists gcloud "${group[@]}" describe "${resource[@]}" --project="$project"; then
+    log "${resource[0]} exists"
+  else
+    run gcloud "${group[@]}" create "${resource[@]}" --project="$project" "${@:2}"
+  fi
+}
+
 create_account() { # create_account EMAIL NAME
   if exists gcloud iam service-accounts describe "$1" --project="$project"; then
     log "${1%@*} exists"
@@ -277,13 +281,6 @@ create_account() { # create_account EMAIL NAME
   fi
 }
 
-create_secret() { # create_secret NAME
-  if exists gcloud secrets describe "$1" --project="$project"; then
-    log "$1 exists"
-  else
-    run gcloud secrets create "$1" --project="$project" --replication-policy=automatic
-  fi
-}
 
 # Lists the project's buckets: a bucket of this name in another project could be open to us.
 create_bucket() { # create_bucket NAME

@@ -41,32 +41,13 @@ remove_pool() {
   fi
 }
 
-remove_service() {
-  if exists gcloud run services describe "$service" --region="$region" --project="$project"; then
-    run gcloud run services delete "$service" --region="$region" --project="$project"
-    log "service $service"
-  fi
-  if exists gcloud run jobs describe "$job" --region="$region" --project="$project"; then
-    run gcloud run jobs delete "$job" --region="$region" --project="$project"
-    log "job $job"
-  fi
-}
-
-remove_registry() {
-  if exists gcloud artifacts repositories describe "$repository" --location="$region" --project="$project"; then
-    run gcloud artifacts repositories delete "$repository" --location="$region" --project="$project"
-    log "registry $repository"
-  fi
-}
-
-remove_secrets() {
-  local secret
-  for secret in "$runtime_secret" "$migrator_secret"; do
-    if exists gcloud secrets describe "$secret" --project="$project"; then
-      run gcloud secrets delete "$secret" --project="$project"
-      log "secret $secret"
-    fi
-  done
+# remove TITLE GROUP NAME [OPTION...]: deletes a resource if it exists
+remove() {
+  local title=$1 group
+  read -r -a group <<<"$2"
+  exists gcloud "${group[@]}" describe "${@:3}" --project="$project" || return 0
+  run gcloud "${group[@]}" delete "${@:3}" --project="$project"
+  log "$title"
 }
 
 remove_buckets() {
@@ -82,11 +63,10 @@ remove_buckets() {
 remove_accounts() {
   local name
   for name in deployer runtime migrator builder; do
-    if exists gcloud iam service-accounts describe "${!name}" --project="$project"; then
-      remove_project_grants "$name"
-      run gcloud iam service-accounts delete "${!name}" --project="$project"
-      log "account ${!name%@*}"
-    fi
+    exists gcloud iam service-accounts describe "${!name}" --project="$project" || continue
+    remove_project_grants "$name"
+    run gcloud iam service-accounts delete "${!name}" --project="$project"
+    log "account ${!name%@*}"
   done
 }
 
@@ -108,9 +88,11 @@ check_gcloud
 confirm
 echo 'Removes:'
 remove_pool
-remove_service
-remove_registry
-remove_secrets
+remove "service $service" 'run services' "$service" --region="$region"
+remove "job $job" 'run jobs' "$job" --region="$region"
+remove "registry $repository" 'artifacts repositories' "$repository" --location="$region"
+remove "secret $runtime_secret" secrets "$runtime_secret"
+remove "secret $migrator_secret" secrets "$migrator_secret"
 remove_buckets
 remove_accounts
 if [[ -n $dry_run ]]; then
