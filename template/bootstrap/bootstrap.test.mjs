@@ -21,7 +21,7 @@ const MIGRATOR_URL = urlOf('migrator', 'second-secret');
 const account = (name) => `serviceAccount:orders-${name}@my-project.iam.gserviceaccount.com`;
 const ONLY_MAIN = `expression=resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/my-project/instances/main',title=main`;
 
-/** Who may do what: on which resource, in which role, who. */
+/** Grants: resource, role, member. */
 const GRANTS = [
   `iam-service-accounts/orders-deploy roles/iam.workloadIdentityUser principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/orders-github/attribute.repository_id/4711`,
   `artifacts-repositories/orders roles/artifactregistry.writer ${account('deploy')}`,
@@ -125,7 +125,7 @@ const grantsOn = (name, policy) =>
         `${name} ${role} ${member}${condition ? ` expression=${condition.expression},title=${condition.title}` : ''}`,
     ),
   );
-/** Who may do what, beside the project's owner. */
+/** All grants but the owner's. */
 const grants = () =>
   sorted([
     ...grantsOn('projects/my-project', project.policy).filter((grant) => !grant.includes('roles/owner')),
@@ -330,7 +330,10 @@ describe('secrets', () => {
   test('that nobody gives stay empty, and a later run fills them', async () => {
     const { stdout } = await succeeds(bootstrap());
     assert.match(stdout, /orders-database-url stays empty. Before the first deployment: gcloud secrets versions add/);
-    assert.match(stdout, /Add a value to these secrets before the first deployment: orders-database-url orders-migrator-database-url\nDone/);
+    assert.match(
+      stdout,
+      /Add a value to these secrets before the first deployment: orders-database-url orders-migrator-database-url\nDone/,
+    );
     assert.deepEqual(project.secrets['orders-database-url'].versions, {});
     await succeeds(bootstrap(urls()));
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);

@@ -67,9 +67,9 @@ describe('a fresh clone without npm, gh, gcloud, dependencies, database and .env
 
   for (const args of [['--json'], ['--cloud', '--json'], ['--explain']]) {
     test(`is unchanged by ${args.join(' ')}, like the home folder`, async () => {
-      const before = [listing(clone.folder), listing(clone.home)];
+      const original = [listing(clone.folder), listing(clone.home)];
       await clone.doctor(args, fullPath());
-      assert.deepEqual([listing(clone.folder), listing(clone.home)], before);
+      assert.deepEqual([listing(clone.folder), listing(clone.home)], original);
     });
   }
 
@@ -189,7 +189,9 @@ describe('local.database and local.migrations', () => {
 
   async function createDatabase(name) {
     await query(server.url, `CREATE DATABASE ${name}`);
-    return Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    return url.href;
   }
 
   async function query(connectionString, sql) {

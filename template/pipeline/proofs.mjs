@@ -1,4 +1,4 @@
-// What the proofs share: a project that bootstrap.sh has prepared, deployments and roll-backs in it, and what came of them.
+// A project that bootstrap.sh has prepared, deployments and rollbacks in it, and their outcomes.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { answer } from '../standin/traffic.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 import { runWorkflow } from './runner.mjs';
 
-/** Of GitHub's own runner, what the steps use. */
+/** The tools of the runner that the steps use. */
 const TOOLS = [
   ...[
     'basename',
@@ -32,7 +32,7 @@ const TOOLS = [
   ],
   ...['tac', 'tail', 'tee', 'tr', 'wc'],
 ];
-/** Nothing here has to be waited for. */
+/** The stand-in needs no waiting. */
 const NO_WAITING = {
   LOG_DELAY_SECONDS: '0',
   TAG_TIMEOUT_SECONDS: '0',

@@ -44,7 +44,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
   it('names files that exist', () => {
     const files = matches(
       text,
-      /(?<![\w./-])((?:deploy|test|docker|src|docs|tools)\/[\w./-]*\.(?:sh|ya?ml|sql|mjs|ts|md))/g,
+      /(?<![\w./-])((?:deploy|test|docker|src|docs|tools)\/[\w./-]*\.(?:sh|ya?ml|sql|mjs|ts|md|txt))/g,
     );
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });

@@ -153,8 +153,8 @@ function provider(project) {
     }
     if (oidc.issuerUri !== expected['issuer-uri'])
       return fail(`accepts the issuer ${oidc.issuerUri}`, `${update} --issuer-uri=${expected['issuer-uri']}`);
-    const mapping = Object.entries(attributeMapping).map((pair) => pair.join('='));
-    return expected['attribute-mapping'].split(',').every((pair) => mapping.includes(pair))
+    const mapping = new Set(Object.entries(attributeMapping).map((pair) => pair.join('=')));
+    return expected['attribute-mapping'].split(',').every((pair) => mapping.has(pair))
       ? ok(`Deploy and Rollback on main, started by a person, of the repository ${repoId} of ${ownerId}`)
       : fail('maps other attributes', `${update} --attribute-mapping="${expected['attribute-mapping']}"`);
   });

@@ -12,9 +12,11 @@ const ENTRY = /^### `(?<message>.+)`\n\n- Pattern: `(?<pattern>.+)`\n- Cause: (?
  * @returns {{ message: string, pattern: RegExp, cause: string, fix: string }[]}
  */
 export function knownMessages() {
-  return [...readFileSync(PAGE, 'utf8').matchAll(ENTRY)].map(({ groups }) => ({
-    ...groups,
-    pattern: new RegExp(groups.pattern, 'i'),
+  return [...readFileSync(PAGE, 'utf8').matchAll(ENTRY)].map(({ groups: { message, pattern, cause, fix } }) => ({
+    message,
+    pattern: new RegExp(pattern, 'i'),
+    cause,
+    fix,
   }));
 }
 
@@ -30,7 +32,7 @@ export function explain(log) {
     const entry = known.find(({ pattern }) => pattern.test(line));
     if (entry && !found.has(entry)) found.set(entry, line);
   }
-  return [...found].map(([entry, line]) => ({ line, ...entry }));
+  return [...found].map(([{ message, cause, fix }, line]) => ({ message, line, cause, fix }));
 }
 
 /** Removes GitHub's timestamps and markers, and colors. An error response in JSON becomes one line. */
