@@ -199,8 +199,8 @@ describe('failures', { concurrency: 2 }, () => {
     cloudbuild: ['build / Build', { builder: 'cloud-build' }],
     iamcredentials: ['build / Build'],
     logging: ['deploy / Shift traffic', { strategy: 'canary' }],
-    run: ['migrate / Migrate'],
-    secretmanager: ['migrate / Migrate'],
+    run: ['deploy / Migrate'],
+    secretmanager: ['deploy / Migrate'],
     sts: ['build / Build'],
   };
   for (const [api, [step, inputs]] of Object.entries(NEEDED)) {
@@ -238,7 +238,7 @@ describe('failures', { concurrency: 2 }, () => {
     github: { ref: 'refs/heads/topic' },
   }));
   stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
-  stops('the digest contains the text of a repository secret', 'migrate / Migrate', /may contain secret/, () => ({
+  stops('the digest contains the text of a repository secret', 'deploy / Migrate', /may contain secret/, () => ({
     secrets: { LUCKY: 'sha256' },
   }));
   stops(
@@ -247,7 +247,7 @@ describe('failures', { concurrency: 2 }, () => {
     /has no enabled version/,
     ({ state }) => void (state.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
   );
-  stops('GCP_CLOUD_SQL_INSTANCE is another instance', 'migrate / Migrate', /cloudsql/, () => ({
+  stops('GCP_CLOUD_SQL_INSTANCE is another instance', 'deploy / Migrate', /cloudsql/, () => ({
     vars: { GCP_CLOUD_SQL_INSTANCE: 'my-project:europe-west1:other' },
   }));
   stops(
@@ -295,10 +295,10 @@ describe('failures', { concurrency: 2 }, () => {
     behave({ migration: 'relation "vouchers" already exists' })(project);
     const revisions = Object.keys(project.service.revisions).length;
     const outcome = await project.deploy(SECOND);
-    assert.deepEqual(outcome.failed, ['migrate / Migrate']);
+    assert.deepEqual(outcome.failed, ['deploy / Migrate']);
     assert.match(outcome.log, /ERROR relation "vouchers" already exists/);
     assert.equal(Object.keys(project.service.revisions).length, revisions);
-    return 'stops at migrate / Migrate, which prints the log; no new revision';
+    return 'stops at deploy / Migrate, which prints the log; no new revision';
   });
 
   scenario('a second deployment of the same commit', async (project) => {

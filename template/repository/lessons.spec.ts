@@ -89,7 +89,7 @@ describe('deployments', () => {
     const checkouts = Object.values(deploy.jobs).flatMap((job) =>
       job.steps.filter(({ uses }) => uses?.startsWith('actions/checkout@')),
     );
-    expect(checkouts).toHaveLength(4);
+    expect(checkouts).toHaveLength(3);
     // By default it checks out the commit of the run.
     for (const checkout of checkouts) expect(checkout.with).not.toHaveProperty('ref');
   });
@@ -97,20 +97,17 @@ describe('deployments', () => {
   it('migrate and deploy by digest', () => {
     expect(deploy.jobs.build!.outputs).toEqual({ digest: '${{ steps.build.outputs.digest }}' });
     expect(stepOf('build', 'build').id).toBe('build');
-    for (const [job, script] of [
-      ['migrate', 'migrate'],
-      ['deploy', 'candidate'],
-    ] as const) {
-      expect(deploy.jobs[job]!.needs).toContain('build');
-      expect(stepOf(job, script).env).toEqual({ DIGEST: '${{ needs.build.outputs.digest }}' });
+    expect(deploy.jobs.deploy!.needs).toBe('build');
+    for (const script of ['migrate', 'candidate']) {
+      expect(stepOf('deploy', script).env).toEqual({ DIGEST: '${{ needs.build.outputs.digest }}' });
       expect(readCode(`deploy/pipeline/${script}.sh`)).toMatch(/^validate_digest "\$DIGEST"$/m);
     }
     expect(readCode('deploy/pipeline/build.sh')).toMatch(/^validate_digest "\$digest"\nset_output digest "\$digest"$/m);
   });
 
   it('migrate before they deploy', () => {
-    expect(deploy.jobs.migrate!.needs).toBe('build');
-    expect(deploy.jobs.deploy!.needs).toContain('migrate');
+    const scripts = deploy.jobs.deploy!.steps.map(({ run }) => run);
+    expect(scripts.indexOf('deploy/pipeline/migrate.sh')).toBeLessThan(scripts.indexOf('deploy/pipeline/candidate.sh'));
   });
 
   it('run one at a time; a rollback does not wait for them', () => {
@@ -154,7 +151,7 @@ describe('failures', () => {
   });
 
   it('every job has a timeout', () => {
-    for (const [, job] of jobs) expect(job['timeout-minutes']).toBeLessThanOrEqual(90);
+    for (const [, job] of jobs) expect(job['timeout-minutes']).toBeLessThanOrEqual(135);
   });
 });
 
