@@ -1,8 +1,7 @@
--- The two roles of a database: NAME_migrator owns the schema and changes it, NAME_runtime reads and writes rows and can do
--- nothing else, where NAME is the database's. PostgreSQL 15 or newer; run it once as the role that owns the database, and
--- again whenever you like:
+-- Creates the two roles of the database NAME: NAME_migrator owns and changes the schema, NAME_runtime only reads and writes
+-- rows. Needs PostgreSQL 15 or newer. Idempotent: run it as the role that owns the database.
 --   psql postgresql://ADMIN@HOST/NAME -f deploy/database-roles.sql
--- Neither role can sign in until it has a password, which is asked for by psql's \password NAME_migrator or by
+-- A role can sign in once it has a password. Set it with psql's \password NAME_migrator, or with
 --   gcloud sql users set-password NAME_migrator --instance=INSTANCE --prompt-for-password
 BEGIN;
 DO $$
@@ -11,7 +10,7 @@ DECLARE
   runtime text := current_database() || '_runtime';
   name text;
 BEGIN
-  -- Other databases of this server have roles of their own, which have no business here.
+  -- Denies access to the roles of other databases on this server.
   EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
   REVOKE ALL ON SCHEMA public FROM PUBLIC;
   FOREACH name IN ARRAY ARRAY[migrator, runtime] LOOP
@@ -21,14 +20,14 @@ BEGIN
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), name);
   END LOOP;
 
-  -- Cloud SQL's administrator is no superuser: it may set what belongs to a role only as a member of that role.
+  -- Cloud SQL's administrator is not a superuser: it must be a member of a role to change the role's objects.
   EXECUTE format('GRANT %I TO CURRENT_USER', migrator);
-  -- Needed by the owner of a schema, and for extensions such as pg_trgm.
+  -- The owner of a schema needs it, and extensions such as pg_trgm.
   EXECUTE format('GRANT CREATE ON DATABASE %I TO %I', current_database(), migrator);
   EXECUTE format('ALTER SCHEMA public OWNER TO %I', migrator);
 
   EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', runtime);
-  -- What is there, and what later migrations make.
+  -- Existing tables and those of later migrations.
   EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %I', runtime);
   EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %I', runtime);
   EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %I', migrator, runtime);

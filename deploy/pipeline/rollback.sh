@@ -1,50 +1,50 @@
 #!/usr/bin/env bash
-# Moves all traffic to another revision, and nothing else: the database's schema stays. From: REVISION, or nothing for
-# the one that served before. Outputs: revision; previous, which had the traffic; commit, of the revision; private; url.
-# shellcheck source=deploy/pipeline/step.sh
-. "$(dirname "$0")/step.sh"
+# Moves all traffic to another revision. The database schema stays as it is. Input: REVISION, by default the one before.
+# Outputs: revision; previous-revision, which had the traffic; commit, of the revision; private; url.
+# shellcheck source=deploy/lib/pipeline.sh
+. "$(dirname "$0")/../lib/pipeline.sh"
 
-describe_revision() { # describe_revision NAME: what Cloud Run says of it is in $output, as JSON
+describe_revision() { # describe_revision NAME: stores it as JSON in $output
   attempt gcloud run revisions describe "$1" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" --format=json ||
-    fail "The revision $1 cannot be read. These are there: gcloud run revisions list --service=$GCP_SERVICE --region=$GCP_REGION --project=$GCP_PROJECT_ID. $(reason)"
+    fail "Cannot read the revision $1. To list the revisions: gcloud run revisions list --service=$GCP_SERVICE --region=$GCP_REGION --project=$GCP_PROJECT_ID. $(error_message)"
 }
 
-label() { # label NAME: of the revision that was described last
+label() { # label NAME: of the revision in $output
   jq --raw-output --arg name "$1" '.metadata.labels[$name] // ""' <<<"$output"
 }
 
 describe_service
 service=$output
-with_traffic=$(shares status | cut -d ' ' -f 1)
-previous=${with_traffic%%$'\n'*}
+serving=$(traffic_split status | cut -d ' ' -f 1)
+previous=${serving%%$'\n'*}
 
-by_default=''
+is_default=''
 if [[ -z $REVISION ]]; then
-  by_default=yes
-  # While a canary runs, it is the candidate that goes, whatever its share: the one that has another of them before it.
-  for name in $with_traffic; do
+  is_default=yes
+  # During a canary, the candidate is rolled back, whatever its share: its label names another revision with traffic.
+  for name in $serving; do
     describe_revision "$name"
     before=$(label previous-revision)
-    if [[ $with_traffic == "$name" || $'\n'$with_traffic$'\n' == *$'\n'$before$'\n'* ]]; then
+    if [[ $serving == "$name" || $'\n'$serving$'\n' == *$'\n'$before$'\n'* ]]; then
       previous=$name
       REVISION=$before
     fi
   done
-  [[ -n $REVISION ]] || fail "It is not known which revision served before $previous. Run this again with the name of one."
+  [[ -n $REVISION ]] || fail "$previous has no label previous-revision. Rerun with the name of a revision."
 fi
-[[ $with_traffic != "$REVISION" ]] || fail "$REVISION has all of the traffic already."
+[[ $serving != "$REVISION" ]] || fail "$REVISION already has all traffic."
 
 describe_revision "$REVISION"
 [[ $(label serving.knative.dev/service) == "$GCP_SERVICE" ]] || fail "$REVISION is not a revision of $GCP_SERVICE."
 [[ $(jq --raw-output '.status.conditions[] | select(.type == "Ready").status' <<<"$output") != False ]] || fail "$REVISION never started."
 commit=$(label commit-sha)
-# What bootstrap.sh has made is no service, and nobody means it who does not name it.
-[[ -n $commit || -z $by_default ]] || fail "Before $previous there was only the placeholder $REVISION. Run this again with its name if that is to serve."
+# Google's sample of bootstrap.sh only serves on explicit request.
+[[ -n $commit || -z $is_default ]] || fail "The revision before $previous is the placeholder $REVISION. Rerun with its name to serve it."
 
-# A tag could hold on to a revision that never started.
-insist send_traffic "$REVISION 100" --clear-tags
-output revision "$REVISION"
-output previous "$previous"
-output commit "$commit"
-output url "$(jq --raw-output .status.url <<<"$service")"
-output private "$(jq --raw-output "$INVOKER_IAM_DISABLED_OF | . != \"true\"" <<<"$service")"
+# A tag could keep a revision that never started.
+retry set_traffic "$REVISION 100" --clear-tags
+set_output revision "$REVISION"
+set_output previous-revision "$previous"
+set_output commit "$commit"
+set_output url "$(jq --raw-output .status.url <<<"$service")"
+set_output private "$(jq --raw-output "$INVOKER_IAM_DISABLED_FILTER | . != \"true\"" <<<"$service")"

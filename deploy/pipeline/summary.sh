@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# What the page of the run says of this job: a table and, after a failure, what is known of its messages.
-# From: STATUS of the job, SIGN_IN, the outcome of that step; and, as far as the job knows them, DIGEST, REVISION, PREVIOUS, URL
-# and COMMIT, if it is not the one of the run.
+# Writes the job's summary: a table and, after a failure, the causes and fixes of known messages.
+# Inputs: STATUS of the job; SETUP, the outcome of the step that signs in; if known, DIGEST, REVISION, PREVIOUS_REVISION, URL
+# and COMMIT, unless it is the one of the run.
 set -euo pipefail
 
 log=$RUNNER_TEMP/pipeline.log
 commit=${COMMIT-$GITHUB_SHA}
 console=https://console.cloud.google.com
 
-row() { # row NAME TEXT: nothing without a text
+row() { # row NAME TEXT: prints nothing for an empty text
   [[ -z $2 ]] || echo "| $1 | $2 |"
 }
 revision_link() { # revision_link NAME
@@ -23,14 +23,14 @@ revision_link() { # revision_link NAME
   row Commit "${commit:+[\`${commit:0:7}\`]($GITHUB_SERVER_URL/$GITHUB_REPOSITORY/commit/$commit)}"
   row Image "${DIGEST:+\`${IMAGE_NAME:-}@$DIGEST\`}"
   row Revision "$(revision_link "${REVISION:-}")"
-  row 'Before it' "$(revision_link "${PREVIOUS:-}")"
+  row 'Previous revision' "$(revision_link "${PREVIOUS_REVISION:-}")"
   [[ ! -f $RUNNER_TEMP/verdicts ]] || while read -r verdict; do row Canary "$verdict"; done <"$RUNNER_TEMP/verdicts"
   [[ ! -f $RUNNER_TEMP/timings ]] || while read -r step seconds; do row "$step" "$seconds s"; done <"$RUNNER_TEMP/timings"
-  row Address "${URL:-}"
+  row URL "${URL:-}"
   row Logs "${GCP_PROJECT_ID:+[Cloud Logging]($console/logs/query?project=$GCP_PROJECT_ID)}"
   echo
   if [[ $STATUS != success ]]; then
-    [[ $SIGN_IN != failure ]] || echo 'The sign-in failed. Give the log of that step to: npm run doctor -- --explain'
-    [[ ! -f $log ]] || node "$(dirname "$0")/../doctor/doctor.mjs" --explain --markdown <"$log"
+    [[ $SETUP != failure ]] || echo 'The sign-in to Google Cloud failed. Pass the log of that step to: npm run doctor -- --explain'
+    [[ ! -f $log ]] || node "$(dirname "$0")/../../tools/doctor/doctor.mjs" --explain --markdown <"$log"
   fi
 } >>"$GITHUB_STEP_SUMMARY"

@@ -12,7 +12,7 @@ import { startDatabase } from './database.mjs';
 import { measureLatency } from './latency.mjs';
 import { measureLayer } from './layer.mjs';
 import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
-import { buildStock } from './peers/build.mjs';
+import { buildStock } from './baselines/build.mjs';
 import { goalsTable, judge, mediansTable } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
 import { killServices, SERVICES, startService } from './services.mjs';

@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../../tools/dev/postgres.mjs';
 import { pinnedNode } from './machine.mjs';
 
-const peer = (file) => fileURLToPath(new URL(`peers/${file}`, import.meta.url));
+const baseline = (file) => fileURLToPath(new URL(`baselines/${file}`, import.meta.url));
 
 export const SERVICES = {
   ours: { title: 'this service', entry: 'dist/main.js' },
-  http: { title: 'node:http', entry: peer('http.mjs') },
-  express: { title: 'Express 5', entry: peer('express.mjs') },
-  fastify: { title: 'Fastify 5', entry: peer('fastify.mjs') },
-  stock: { title: 'stock Nest 12', entry: peer('stock/dist/main.js') },
+  http: { title: 'node:http', entry: baseline('http.mjs') },
+  express: { title: 'Express 5', entry: baseline('express.mjs') },
+  fastify: { title: 'Fastify 5', entry: baseline('fastify.mjs') },
+  stock: { title: 'stock Nest 12', entry: baseline('stock/dist/main.js') },
 };
 
 /** What all of them run with. The others have no limits, so ours are off except where they are what is measured. */

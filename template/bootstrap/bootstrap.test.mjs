@@ -1,7 +1,7 @@
 // deploy/bootstrap.sh and deploy/teardown.sh, run against the stand-in. BASH_UNDER_TEST is another shell to run them with,
 // such as a bash 3.2.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
@@ -21,7 +21,7 @@ const MIGRATOR_URL = urlOf('migrator', 'second-secret');
 const account = (name) => `serviceAccount:orders-${name}@my-project.iam.gserviceaccount.com`;
 const ONLY_MAIN = `expression=resource.service == 'sqladmin.googleapis.com' && resource.name == 'projects/my-project/instances/main',title=main`;
 
-/** Who may do what: on which resource, in which role, who. */
+/** Grants: resource, role, member. */
 const GRANTS = [
   `iam-service-accounts/orders-deploy roles/iam.workloadIdentityUser principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/orders-github/attribute.repository_id/4711`,
   `artifacts-repositories/orders roles/artifactregistry.writer ${account('deploy')}`,
@@ -125,7 +125,7 @@ const grantsOn = (name, policy) =>
         `${name} ${role} ${member}${condition ? ` expression=${condition.expression},title=${condition.title}` : ''}`,
     ),
   );
-/** Who may do what, beside the project's owner. */
+/** All grants but the owner's. */
 const grants = () =>
   sorted([
     ...grantsOn('projects/my-project', project.policy).filter((grant) => !grant.includes('roles/owner')),
@@ -308,7 +308,7 @@ describe('the first run', () => {
 
   test('waits until Google knows what has just been made', async () => {
     const { stdout } = await succeeds(bootstrap(urls()));
-    assert.match(stdout, /not known everywhere yet, waiting/);
+    assert.match(stdout, /waiting for the change to propagate/);
     assert.ok(sleeps().length > 0);
   });
 
@@ -330,7 +330,10 @@ describe('secrets', () => {
   test('that nobody gives stay empty, and a later run fills them', async () => {
     const { stdout } = await succeeds(bootstrap());
     assert.match(stdout, /orders-database-url stays empty. Before the first deployment: gcloud secrets versions add/);
-    assert.match(stdout, /fill these secrets, as said above: orders-database-url orders-migrator-database-url\nDone/);
+    assert.match(
+      stdout,
+      /Add a value to these secrets before the first deployment: orders-database-url orders-migrator-database-url\nDone/,
+    );
     assert.deepEqual(project.secrets['orders-database-url'].versions, {});
     await succeeds(bootstrap(urls()));
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);
@@ -348,7 +351,7 @@ describe('secrets', () => {
   test('given as an argument are refused, and not repeated', async () => {
     const result = await fails(
       bootstrap([`--database-url=${urlOf('runtime', 'hunter2')}`]),
-      /There is no option --database-url\./,
+      /Unknown option --database-url\./,
     );
     assert.doesNotMatch(result.output, /hunter2/);
   });
@@ -398,7 +401,7 @@ describe('a second run', () => {
     await succeeds(bootstrap(urls()));
     github.id = '4712';
     const { stdout } = await succeeds(bootstrap());
-    assert.match(stdout, /trusts something else so far: assertion.repository_id=='4711'/);
+    assert.match(stdout, /replaces the condition: assertion.repository_id=='4711'/);
     assert.match(conditionOf(), /^assertion.repository_id=='4712'/);
   });
 });
@@ -426,10 +429,10 @@ describe('--dry-run', () => {
 
 describe('before anything is changed it refuses', () => {
   for (const [args, message] of [
-    [[], /--project, --region and --repo are needed/],
+    [[], /--project, --region and --repo are required/],
     [['--project'], /--project needs a value/],
     [['--project', '--region', 'europe-west1'], /--project needs a value/],
-    [['--regoin', 'europe-west1'], /There is no option --regoin/],
+    [['--regoin', 'europe-west1'], /Unknown option --regoin/],
     [[...OPTIONS, '--project', 'My Project'], /--project must be a project's id, not 'My Project'/],
     [[...OPTIONS, '--region', 'europe'], /--region must be a region such as/],
     [[...OPTIONS, '--repo', 'orders'], /--repo must be OWNER\/NAME/],
@@ -437,7 +440,7 @@ describe('before anything is changed it refuses', () => {
     [[...OPTIONS, '--service', 'a-name-that-is-far-too-long'], /--service must be 2 to 22 lower-case/],
     [[...OPTIONS, '--service', 'gcp-orders'], /--service must not begin with gcp-/],
     [[...OPTIONS, '--environment', 'Staging'], /--environment must be lower-case/],
-    [[...OPTIONS, '--cloud-sql', 'my-project:europe-west1:main'], /--cloud-sql must be an instance's name alone/],
+    [[...OPTIONS, '--cloud-sql', 'my-project:europe-west1:main'], /--cloud-sql must be the name of an instance/],
     [[...OPTIONS, '--repo-id', 'acme', '--owner-id', '1'], /--repo-id must be a number/],
     [[...OPTIONS, '--repo-id', '1', '--owner-id', "1' || true"], /--owner-id must be a number/],
     [[...OPTIONS, '--database-url-file', '/nowhere'], /The file \/nowhere has no database URL/],
@@ -450,7 +453,7 @@ describe('before anything is changed it refuses', () => {
 
   for (const [what, prepare, message, args = []] of [
     ['nobody signed in', () => (cloud.state.operator = null), /gcloud is not signed in. Run: gcloud auth login/],
-    ['an unknown project', () => delete cloud.state.projects['my-project'], /The project my-project cannot be read/],
+    ['an unknown project', () => delete cloud.state.projects['my-project'], /Cannot read the project my-project/],
     [
       'a project without billing',
       () => (project.billing = false),
@@ -459,7 +462,7 @@ describe('before anything is changed it refuses', () => {
     [
       'a gh that is not signed in',
       () => (cloud.state.github = null),
-      /gh cannot read acme\/orders. Run gh auth login, or give --repo-id/,
+      /gh cannot read acme\/orders. Run gh auth login, or pass --repo-id/,
     ],
     [
       'to set variables by somebody who may not',
@@ -477,13 +480,13 @@ describe('before anything is changed it refuses', () => {
     [
       'an instance that does not exist',
       () => delete project.instances.main,
-      /The Cloud SQL instance main cannot be read/,
+      /Cannot read the Cloud SQL instance main/,
       SQL,
     ],
     [
       'a small instance',
       () => (project.instances.main = instance('POSTGRES_18', 'db-g1-small')),
-      /main allows 50 connections, and a rollout takes 95/,
+      /main allows 50 connections, and a rollout needs 95/,
       SQL,
     ],
     [
@@ -509,7 +512,7 @@ describe('before anything is changed it refuses', () => {
     fillBin(path, TOOLS, []);
     await fails(bootstrap([], { path }), /gcloud is not installed/);
     symlinkSync(join(bin, 'gcloud'), join(path, 'gcloud'));
-    await fails(bootstrap([], { path }), /gh is not installed. Give --repo-id and --owner-id/);
+    await fails(bootstrap([], { path }), /gh is not installed. Pass --repo-id and --owner-id/);
     assert.deepEqual(changes(), []);
   });
 
@@ -536,7 +539,7 @@ describe('teardown', () => {
       grants().filter((grant) => grant.startsWith('projects/')),
       [],
     );
-    assert.match(stdout, /costs money until it is deleted:\n {4}gcloud sql instances delete/);
+    assert.match(stdout, /costs money until you delete it:\n {4}gcloud sql instances delete/);
   });
 
   test('goes on after an interruption, and finds nothing the second time', async () => {
@@ -567,7 +570,7 @@ describe('teardown', () => {
   test('does nothing that nobody has confirmed', async () => {
     await succeeds(bootstrap(all()));
     cloud.calls = [];
-    await fails(run('teardown', OPTIONS), /Nobody is there to confirm this. Add --yes/);
+    await fails(run('teardown', OPTIONS), /There is no terminal to confirm this. Add --yes/);
     assert.deepEqual(changes(), []);
   });
 });
@@ -575,7 +578,7 @@ describe('teardown', () => {
 test('the scripts have nothing that bash 3.2 lacks', async () => {
   const newer =
     /\b(mapfile|readarray|coproc)\b|\b(declare|local|typeset) -[a-zA-Z]*[Agn]|\$\{[^}]*(\^|,,|@[A-Za-z]\})|&>>|\|&|;;?&|\[\[ -v|\bwait -n|\$EPOCH|printf '%\(|\$\{\w+: -\d/;
-  for (const script of readdirSync('deploy').filter((name) => name.endsWith('.sh'))) {
+  for (const script of ['bootstrap.sh', 'teardown.sh', 'lib/gcloud.sh']) {
     for (const line of readFileSync(`deploy/${script}`, 'utf8').split('\n')) assert.doesNotMatch(line, newer, script);
   }
 });

@@ -1,16 +1,16 @@
-// `npm run doctor -- --cloud` against the stand-in: a project that deploy/bootstrap.sh has made and the steps of the Deploy
-// workflow have deployed to, and then one thing after the other that is not as it should be.
+// `npm run doctor -- --cloud` against the stand-in: a project after deploy/bootstrap.sh and a deployment, then one problem at
+// a time.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { readGrants } from '../../tools/doctor/grants.mjs';
+import { readGrants } from '../../tools/doctor/lists.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { addProject } from '../standin/state.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 
-/** What the scripts of deploy/ may use beside the stand-in. */
+/** The tools that the scripts of deploy/ need. */
 const TOOLS = [
   ...['basename', 'cat', 'cut', 'date', 'dirname', 'env', 'envsubst', 'git', 'grep', 'head', 'jq', 'mktemp'],
   ...['paste', 'rm', 'sed', 'sort', 'tac', 'tail', 'tee', 'tr', 'wc'],
@@ -25,7 +25,7 @@ fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
 
 let cloud;
-/** The state after bootstrap and a deployment, which every test begins with. */
+/** The state after bootstrap and a deployment, the start of every test. */
 let healthy;
 let project;
 let variables;
@@ -62,7 +62,7 @@ beforeEach(() => {
   cloud.calls.length = 0;
 });
 afterEach(() => {
-  // It only looks, whatever it finds.
+  // The doctor changes nothing.
   const changing = cloud.calls
     .map(({ program, words }) => `${program} ${words.join(' ')}`)
     .filter((call) => !/^gcloud .*\b(describe|list|get-iam-policy)\b|^gh (api repos|variable list)/.test(call));
@@ -77,7 +77,7 @@ async function succeeds(script, args, env) {
   assert.equal(result.status, 0, `${script}: ${result.output}`);
 }
 
-/** The steps of the Deploy workflow, by somebody who may do everything. */
+/** Runs the steps of the Deploy workflow as the owner. */
 async function deploy() {
   const handedOn = join(root, 'handed-on');
   const outputs = join(root, 'outputs');
@@ -92,14 +92,14 @@ async function deploy() {
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     );
   const VARIABLES = JSON.stringify(cloud.state.github['acme/orders'].variables);
-  for (const step of ['settings', 'build', 'migrate', 'candidate', 'shift', 'mark']) {
-    const { digest, revision, serving } = pairs(outputs);
-    const own = { DIGEST: digest, REVISION: revision, SERVING: serving, PREVIOUS: serving, STRATEGY: 'all-at-once' };
+  for (const step of ['export-settings', 'build', 'migrate', 'candidate', 'shift-traffic', 'tag-images']) {
+    const { digest, revision, 'previous-revision': previous } = pairs(outputs);
+    const own = { DIGEST: digest, REVISION: revision, PREVIOUS_REVISION: previous, STRATEGY: 'all-at-once' };
     await succeeds(`deploy/pipeline/${step}.sh`, [], { ...env, VARIABLES, ...pairs(handedOn), ...own });
   }
 }
 
-/** What the doctor finds in the cloud. */
+/** Returns the findings about the cloud. */
 async function examine(args = ['--repo', 'acme/orders'], env = {}) {
   const result = await run(join(bin, 'node'), ['tools/doctor/doctor.mjs', '--cloud', '--json', ...args], env);
   const { checks } = JSON.parse(result.stdout || '{"checks":[]}');
@@ -115,36 +115,36 @@ const provider = () => project.pools['orders-github'].providers.github;
 const grant = (policy, role, member, condition) =>
   policy.push({ role, members: [member], ...(condition && { condition }) });
 
-describe('a project that is as bootstrap and a deployment have left it', () => {
-  test('is healthy, by the repository variables', async () => {
+describe('a healthy project', () => {
+  test('has no findings, with the repository variables', async () => {
     const { checks, wrong } = await examine();
     assert.deepEqual(wrong, []);
     assert.ok(checks.length > 45, `${checks.length} checks`);
   });
 
-  test('is healthy, by names on the command line, without gh', async () => {
+  test('has no findings, with names on the command line and without gh', async () => {
     cloud.state.github = undefined;
     const { wrong } = await examine(['--project', 'my-project', '--region', REGION, '--service', 'orders']);
     assert.deepEqual(wrong, []);
   });
 
-  test('is healthy before its first deployment, when nothing says yet which instance its database is', async () => {
+  test('has no findings before the first deployment, when its Cloud SQL instance is unknown', async () => {
     delete project.jobs[`${REGION}/orders-migrate`].template.metadata.annotations;
     const { wrong } = await examine(['--project', 'my-project', '--region', REGION, '--service', 'orders']);
     assert.deepEqual(wrong, []);
   });
 
-  test('of another environment is found by variables of its name', async () => {
+  test('of another environment is found by its prefixed variables', async () => {
     const others = Object.entries(variables).map(([name, value]) => [`PRE_PROD_${name}`, value]);
     cloud.state.github['acme/orders'].variables = Object.fromEntries(others);
     const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'pre-prod']);
     assert.deepEqual(
       wrong.map(({ id, detail }) => `${id}: ${detail}`),
-      ['cloud.image: that of orders-c0ffee0-1-1 is not marked serving-pre-prod, so the clean-up may take it'],
+      ['cloud.image: the image of orders-c0ffee0-1-1 lacks the tag serving-pre-prod, so the cleanup may delete it'],
     );
   });
 
-  test('can be read by people in a table, which ends with the count', async () => {
+  test('is printed as a table with counts', async () => {
     project.apis = project.apis.filter((api) => api !== 'sts.googleapis.com');
     const { status, stdout } = await run(join(bin, 'node'), [
       'tools/doctor/doctor.mjs',
@@ -155,7 +155,7 @@ describe('a project that is as bootstrap and a deployment have left it', () => {
     assert.equal(status, 1);
     assert.match(
       stdout,
-      /^fail {2}cloud\.apis +off: sts\.googleapis\.com\n +→ gcloud services enable sts\.googleapis\.com --project=my-project$/m,
+      /^fail {2}cloud\.apis +disabled: sts\.googleapis\.com\n +→ gcloud services enable sts\.googleapis\.com --project=my-project$/m,
     );
     assert.match(stdout, /\n\d+ ok, \d+ warnings, 1 failures\n$/);
   });
@@ -179,10 +179,10 @@ describe('each grant of deploy/grants.txt', () => {
   });
   const NAMES = { deployer: 'deploy', runtime: 'runtime', migrator: 'migrate', builder: 'build' };
 
-  for (const { who, role, on, without } of readGrants()) {
-    test(`${who} ${role} on ${on}, removed alone, is named`, async () => {
-      const member = who === 'workflow' ? 'principalSet:' : `serviceAccount:${account(NAMES[who])}`;
-      const binding = policies()[on].find(
+  for (const { principal, role, resource, failure } of readGrants()) {
+    test(`reports ${principal} without ${role} on ${resource}`, async () => {
+      const member = principal === 'workflow' ? 'principalSet:' : `serviceAccount:${account(NAMES[principal])}`;
+      const binding = policies()[resource].find(
         (each) => each.role === role && each.members.some((name) => name.startsWith(member)),
       );
       binding.members = binding.members.filter((name) => !name.startsWith(member));
@@ -190,9 +190,9 @@ describe('each grant of deploy/grants.txt', () => {
       assert.equal(status, 1);
       assert.deepEqual(
         wrong.map(({ id }) => id),
-        [`cloud.grant.${who}.${role.replace('roles/', '')}.${on}`],
+        [`cloud.grant.${principal}.${role.replace('roles/', '')}.${resource}`],
       );
-      assert.ok(wrong[0].detail.endsWith(`without it fails ${without}`), wrong[0].detail);
+      assert.ok(wrong[0].detail.endsWith(`without it fails ${failure}`), wrong[0].detail);
       assert.match(
         wrong[0].fix,
         /^deploy\/bootstrap\.sh --project my-project .* --repo acme\/orders .*--with-cloud-build$/,
@@ -201,7 +201,7 @@ describe('each grant of deploy/grants.txt', () => {
   }
 });
 
-describe('what is wider', () => {
+describe('wider grants', () => {
   const deployer = `serviceAccount:${account('deploy')}`;
   const onProject = (role) =>
     `gcloud projects remove-iam-policy-binding my-project --member=${deployer} --role=${role} --condition=None`;
@@ -235,7 +235,7 @@ describe('what is wider', () => {
       `gcloud run services remove-iam-policy-binding orders --region=${REGION} --project=my-project --member=${deployer} --role=roles/run.admin`,
     ],
     [
-      'the migrations’ secret for the service',
+      'the secret of the migrations for the service',
       () =>
         grant(
           project.secrets['orders-migrator-database-url'].policy,
@@ -261,18 +261,18 @@ describe('what is wider', () => {
           expression: "resource.name == 'projects/my-project/instances/other'",
         }),
       'migrator',
-      'orders-migrate has roles/cloudsql.client on the project my-project by the condition "other"',
+      'orders-migrate has roles/cloudsql.client on the project my-project with the condition "other"',
       /--role=roles\/cloudsql\.client --all$/,
     ],
     [
-      'a builder that deploys',
+      'run.developer for the build account',
       () => grant(service().policy, 'roles/run.developer', `serviceAccount:${account('build')}`),
       'builder',
       'orders-build has roles/run.developer on the service orders',
       /^gcloud run services remove-iam-policy-binding/,
     ],
     [
-      'a secret for everybody',
+      'a public secret',
       () =>
         grant(
           project.secrets['orders-database-url'].policy,
@@ -284,7 +284,7 @@ describe('what is wider', () => {
       /--member=allAuthenticatedUsers/,
     ],
     [
-      'every workflow of the pool',
+      'every identity of the pool',
       () =>
         grant(
           project.accounts[account('deploy')].policy,
@@ -313,7 +313,7 @@ describe('what is wider', () => {
     });
   }
 
-  test('a grant that a condition narrows, such as one that ends, is none of ours', async () => {
+  test('a grant with an unknown condition does not count', async () => {
     service().policy.find(({ role }) => role === 'roles/run.developer').condition = {
       title: 'until May',
       expression: 'true',
@@ -323,15 +323,15 @@ describe('what is wider', () => {
       wrong.map(({ id }) => id),
       ['cloud.grant.deployer.run.developer.service', 'cloud.wider.deployer'],
     );
-    assert.match(wrong[1].detail, /roles\/run\.developer on the service orders by the condition "until May"$/);
+    assert.match(wrong[1].detail, /roles\/run\.developer on the service orders with the condition "until May"$/);
   });
 
-  test('a service that everybody may call is not', async () => {
+  test('a public service is not reported', async () => {
     grant(service().policy, 'roles/run.invoker', 'allUsers');
     assert.deepEqual((await examine()).wrong, []);
   });
 
-  test('a key file of an account is, and is named with the command that deletes it', async () => {
+  test('a key file is reported with the command that deletes it', async () => {
     project.accounts[account('deploy')].keys = ['0123abcd'];
     const { wrong } = await examine();
     assert.deepEqual(
@@ -341,153 +341,153 @@ describe('what is wider', () => {
   });
 });
 
-/** Title, what is changed, the checks that then say something, as `id status`, and what the first of them says. */
-const TROUBLES = [
+/** Title, change, the expected findings as `id status`, then detail and fix of the first one. */
+const PROBLEMS = [
   [
-    'an API that is off',
+    'a disabled API',
     () => (project.apis = project.apis.filter((api) => api !== 'secretmanager.googleapis.com')),
     ['cloud.apis fail', '*'],
-    /off: secretmanager/,
+    /disabled: secretmanager/,
     /^gcloud services enable secretmanager/,
   ],
   [
     'no registry',
     () => delete project.repositories[`${REGION}/orders`],
     ['cloud.registry fail', '*'],
-    /the registry orders in europe-west1 is not there/,
+    /the registry orders in europe-west1 does not exist/,
     /^deploy\/bootstrap\.sh/,
   ],
   [
     'a registry in another region',
     () => (variables.GCP_REGION = 'europe-west4'),
     ['cloud.registry fail', '*'],
-    /orders in europe-west4 is not there/,
+    /orders in europe-west4 does not exist/,
     /--region europe-west4/,
   ],
   [
-    'a registry for something else',
+    'a registry of another format',
     () => (registry().format = 'npm'),
     ['cloud.registry fail'],
-    /has no images, but NPM/,
+    /stores NPM instead of images/,
     /GCP_ARTIFACT_REPOSITORY/,
   ],
   [
-    'no clean-up',
+    'no cleanup policies',
     () => (registry().cleanup = undefined),
     ['cloud.cleanup fail'],
     /"delete-old" .* is not set/,
     /^deploy\/bootstrap\.sh/,
   ],
   [
-    'a clean-up that would take what serves',
+    'no policy for the deployed image',
     () => delete registry().cleanup['keep-what-serves'],
     ['cloud.cleanup fail'],
     /"keep-what-serves"/,
     /^deploy/,
   ],
   [
-    'a clean-up that keeps another number',
+    'another number of kept images',
     () => (registry().cleanup['keep-newest'].mostRecentVersions.keepCount = 2),
     ['cloud.cleanup fail'],
     /"keep-newest"/,
     /^deploy/,
   ],
   [
-    'a clean-up that deletes nothing',
+    'a cleanup in dry-run mode',
     () => (registry().cleanupDryRun = true),
     ['cloud.cleanup warn'],
-    /only says what it would delete/,
+    /is a dry run/,
     /^deploy/,
   ],
   [
-    'tags that cannot move',
+    'immutable tags',
     () => (registry().immutableTags = true),
     ['cloud.cleanup fail'],
-    /tags cannot move/,
+    /immutable tags/,
     /--no-immutable-tags$/,
   ],
   [
     'no account',
     () => delete project.accounts[account('migrate')],
     ['cloud.account.migrator fail', '*'],
-    /orders-migrate@.* is not there/,
+    /orders-migrate@.* does not exist/,
     /^deploy/,
   ],
   [
-    'an account that is switched off',
+    'a disabled account',
     () => (project.accounts[account('runtime')].disabled = true),
     ['cloud.account.runtime fail'],
-    /switched off/,
+    /is disabled/,
     /^gcloud iam service-accounts enable/,
   ],
   [
-    'a pool that was deleted',
+    'a deleted pool',
     () => (project.pools['orders-github'].state = 'DELETED'),
     ['cloud.pool fail'],
     /orders-github is DELETED/,
     /^deploy/,
   ],
   [
-    'a pool that is switched off',
+    'a disabled pool',
     () => (project.pools['orders-github'].disabled = true),
     ['cloud.pool fail'],
-    /orders-github is switched off/,
+    /orders-github is disabled/,
     /^gcloud iam workload-identity-pools update orders-github .* --no-disabled$/,
   ],
   [
-    'a provider that is switched off',
+    'a disabled provider',
     () => (provider().disabled = true),
     ['cloud.provider fail'],
-    /github is switched off/,
+    /github is disabled/,
     /^gcloud iam workload-identity-pools providers update-oidc github .* --no-disabled$/,
   ],
   [
-    'a provider that trusts every branch',
+    'a provider that accepts every branch',
     () => (provider().attributeCondition = "assertion.repository_id=='4711'"),
     ['cloud.provider fail'],
-    /^it trusts assertion\.repository_id=='4711'$/,
+    /^accepts assertion\.repository_id=='4711'$/,
     /^deploy/,
   ],
   [
-    'a provider that trusts everybody',
+    'a provider without a condition',
     () => delete provider().attributeCondition,
     ['cloud.provider fail'],
     /every run of every repository/,
     /^deploy/,
   ],
   [
-    'a condition that is widened at its end',
+    'a widened condition',
     () => (provider().attributeCondition += ' || true'),
     ['cloud.provider fail'],
-    /^it trusts .* \|\| true$/,
+    /^accepts .* \|\| true$/,
     /^deploy/,
   ],
   [
     'another issuer',
     () => (provider().oidc.issuerUri = 'https://example.com'),
     ['cloud.provider fail'],
-    /believes https:\/\/example\.com/,
+    /accepts the issuer https:\/\/example\.com/,
     /update-oidc github .* --issuer-uri=https:/,
   ],
   [
-    'GitHub’s own subject',
+    'GitHub’s own subject in the mapping',
     () => (provider().attributeMapping['google.subject'] = 'assertion.sub'),
     ['cloud.provider fail'],
     /maps other attributes/,
     /update-oidc github/,
   ],
   [
-    'a repository that was made anew',
+    'a recreated repository',
     () => (cloud.state.github['acme/orders'].id = '4712'),
     ['cloud.provider fail', 'cloud.grant.workflow.iam.workloadIdentityUser.deployer fail', 'cloud.wider.workflow fail'],
-    /trusts the repository 4711 of 815, and this one is 4712 of 815/,
+    /accepts the repository 4711 of 815, and this one is 4712 of 815/,
     /^deploy/,
   ],
   [
-    'the id of the project for its number',
+    'a provider name with the id of the project',
     () => (variables.GCP_WIF_PROVIDER = variables.GCP_WIF_PROVIDER.replace('/123/', '/my-project/')),
     ['cloud.provider fail'],
-    /is of the project my-project, and my-project has the number 123/,
+    /has the project my-project, but my-project has the number 123/,
     /^gh variable set GCP_WIF_PROVIDER --body projects\/123\//,
   ],
   [
@@ -498,21 +498,21 @@ const TROUBLES = [
     /^gcloud secrets versions add orders-migrator-database-url/,
   ],
   [
-    'a secret whose version is off',
+    'a disabled secret version',
     () => (project.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
     ['cloud.secret.runtime fail'],
     /no enabled version/,
     /^gcloud secrets versions add/,
   ],
   [
-    'a version that serves and is off',
+    'a deployed secret version that is disabled',
     () => (project.secrets['orders-database-url'].versions = { 1: { state: 'DISABLED' }, 2: { state: 'ENABLED' } }),
     ['cloud.secret.runtime fail'],
     /reads version 1 .* which is not enabled/,
     /^gcloud secrets versions enable 1/,
   ],
   [
-    'divided traffic',
+    'split traffic',
     () => {
       const [first] = service().statusTraffic;
       const other = Object.keys(service().revisions).find((name) => name !== first.revisionName);
@@ -520,7 +520,7 @@ const TROUBLES = [
       service().statusTraffic.push({ revisionName: other, percent: 40 });
     },
     ['cloud.traffic fail'],
-    /divided: orders-c0ffee0-1-1 60 %, .* 40 %/,
+    /split: orders-c0ffee0-1-1 60 %, .* 40 %/,
     /^gh workflow run rollback\.yml/,
   ],
   [
@@ -528,27 +528,27 @@ const TROUBLES = [
     () => (service().traffic = [{ latestRevision: true, percent: 100 }]),
     ['cloud.traffic warn'],
     /not pinned/,
-    /update-traffic orders --to-revisions=orders-c0ffee0-1-1=100/,
+    /update-traffic orders .*--to-revisions=orders-c0ffee0-1-1=100/,
   ],
   [
     'a newer revision without traffic',
     () => (service().revisions['orders-facade0-2-1'] = serving()),
     ['cloud.traffic warn'],
-    /orders-c0ffee0-1-1 100 %, and orders-facade0-2-1, which is newer and ready, has none/,
+    /orders-c0ffee0-1-1 100 %; the newer revision orders-facade0-2-1 has none/,
     /^npm run deploy$/,
   ],
   [
-    'another account than its own',
+    'another service account',
     () => (serving().template.spec.serviceAccountName = '123-compute@developer.gserviceaccount.com'),
     ['cloud.identity fail'],
     /runs as 123-compute@/,
     /^npm run deploy$/,
   ],
   [
-    'another window',
+    'another probe window',
     () => (serving().template.spec.containers[0].startupProbe.failureThreshold = 3),
     ['cloud.probes warn'],
-    /startupProbe .* \/health\/startup, 3 s/,
+    /startupProbe \(\/health\/startup, 3 s\)/,
     /^npm run deploy$/,
   ],
   [
@@ -572,7 +572,7 @@ const TROUBLES = [
     /--explain/,
   ],
   [
-    'a migration that failed',
+    'a failed migration',
     () => {
       for (const execution of Object.values(project.jobs[`${REGION}/orders-migrate`].executions))
         execution.succeeded = false;
@@ -582,14 +582,14 @@ const TROUBLES = [
     /^gcloud run jobs logs read orders-migrate/,
   ],
   [
-    'a migration that runs',
+    'a running migration',
     () => {
       for (const execution of Object.values(project.jobs[`${REGION}/orders-migrate`].executions))
         delete execution.succeeded;
     },
     ['cloud.migration warn'],
     /orders-migrate-\S+ is running/,
-    /^Ask again/,
+    /^Rerun this check/,
   ],
   [
     'migrations that never ran',
@@ -602,7 +602,7 @@ const TROUBLES = [
     'a small instance',
     () => (project.instances.main.settings.tier = 'db-g1-small'),
     ['cloud.connections fail'],
-    /main allows 50, and a rollout takes 95/,
+    /main allows 50, and a rollout needs 95/,
     / --database-flags=max_connections=95, or/,
   ],
   [
@@ -617,35 +617,35 @@ const TROUBLES = [
     /--database-flags=max_connections=95,log_connections=on, or/,
   ],
   [
-    'an instance that is not wholly named',
+    'an incomplete instance name',
     () => (variables.GCP_CLOUD_SQL_INSTANCE = 'main'),
     ['cloud.connections fail'],
-    /GCP_CLOUD_SQL_INSTANCE is main, and not my-project:REGION:INSTANCE/,
+    /GCP_CLOUD_SQL_INSTANCE is main instead of my-project:REGION:INSTANCE/,
     /^gh variable set GCP_CLOUD_SQL_INSTANCE/,
   ],
   [
-    'an instance that is stopped',
+    'a stopped instance',
     () => (project.instances.main.state = 'STOPPED'),
     ['cloud.connections fail'],
     /main is STOPPED/,
     /--activation-policy=ALWAYS/,
   ],
   [
-    'an image that is gone',
+    'a deleted image',
     () => (registry().packages.orders.versions = {}),
     ['cloud.image warn'],
-    /the image of orders-c0ffee0-1-1 is gone/,
+    /no longer has the image of orders-c0ffee0-1-1/,
     /^npm run deploy$/,
   ],
   [
-    'an image that is not marked',
+    'an untagged image',
     () => delete registry().packages.orders.tags['serving-production'],
     ['cloud.image warn'],
-    /not marked serving-production/,
+    /lacks the tag serving-production/,
     /^gcloud artifacts docker tags add/,
   ],
   [
-    'images that nobody cleans up',
+    'overdue images',
     () => {
       for (let day = 1; day <= 25; day++)
         registry().packages.orders.versions[`sha256:${day}`] = {
@@ -653,25 +653,25 @@ const TROUBLES = [
         };
     },
     ['cloud.images warn'],
-    /\d+ of 26 should have been cleaned up/,
+    /should have deleted \d+ of 26/,
     /^deploy\/bootstrap\.sh/,
   ],
   [
-    'a service that is gone',
+    'a deleted service',
     () => delete project.services[`${REGION}/orders`],
     ['cloud.service fail', '*'],
-    /the service orders is not there/,
+    /the service orders does not exist/,
     /^deploy\/bootstrap\.sh/,
   ],
 ];
 
-describe('what is not there, or not as it was', () => {
-  for (const [title, change, expected, detail, fix] of TROUBLES) {
+describe('problems', () => {
+  for (const [title, change, expected, detail, fix] of PROBLEMS) {
     test(title, async () => {
       change();
       const { status, wrong } = await examine();
       const found = wrong.map((check) => `${check.id} ${check.status}`);
-      // '*': what hangs on it says so, too.
+      // '*': dependent checks also report it.
       if (expected.includes('*')) assert.ok(found.includes(expected[0]), found.join('\n'));
       else assert.deepEqual(found, expected);
       const first = wrong.find(({ id }) => expected[0].startsWith(`${id} `));
@@ -682,7 +682,7 @@ describe('what is not there, or not as it was', () => {
   }
 });
 
-test('before the first deployment there are warnings, and what to do', async () => {
+test('before the first deployment, warnings recommend it', async () => {
   const [sample, deployed] = Object.keys(service().revisions);
   delete service().revisions[deployed];
   service().statusTraffic = [{ revisionName: sample, percent: 100 }];
@@ -696,13 +696,18 @@ test('before the first deployment there are warnings, and what to do', async () 
   );
 });
 
-describe('where the cloud cannot be seen, it says so once', () => {
+describe('without access there is one finding', () => {
   for (const [title, change, detail, fix, args] of [
-    ['nobody is signed in', () => (cloud.state.operator = undefined), /gcloud is not signed in/, /^gcloud auth login$/],
+    [
+      'gcloud is not signed in',
+      () => (cloud.state.operator = undefined),
+      /gcloud is not signed in/,
+      /^gcloud auth login$/,
+    ],
     [
       'the project does not exist',
       () => (variables.GCP_PROJECT_ID = 'other-project'),
-      /other-project cannot be read/,
+      /cannot read other-project/,
       /^gcloud projects list/,
     ],
     [
@@ -718,7 +723,7 @@ describe('where the cloud cannot be seen, it says so once', () => {
       /--project ID --region REGION --service NAME/,
     ],
     [
-      'those of the environment are not set',
+      'the variables of the environment are not set',
       () => {},
       /STAGING_GCP_PROJECT_ID/,
       /--project ID/,
@@ -749,12 +754,15 @@ describe('where the cloud cannot be seen, it says so once', () => {
     );
   });
 
-  test('to somebody who may read little, what cannot be read is a warning', async () => {
+  test('denied requests are warnings', async () => {
     cloud.state.operator = 'other@example.com';
     grant(project.policy, 'roles/run.viewer', 'user:other@example.com');
     const { status, wrong } = await examine();
     assert.equal(status, 0, JSON.stringify(wrong.filter(({ status: each }) => each === 'fail')));
-    assert.match(wrong.find(({ id }) => id === 'cloud.apis').detail, /cannot be read: PERMISSION_DENIED/);
-    assert.match(wrong.find(({ id }) => id === 'cloud.wider.deployer').detail, /cannot be read/);
+    assert.match(
+      wrong.find(({ id }) => id === 'cloud.apis').detail,
+      /^cannot read the list of APIs: PERMISSION_DENIED/,
+    );
+    assert.match(wrong.find(({ id }) => id === 'cloud.wider.deployer').detail, /^cannot read/);
   });
 });

@@ -3,7 +3,7 @@ import { send } from './client.mjs';
 const AT_ONCE = 20;
 
 /** Sends every write again that has no answer or was turned away, as its client would, until it has one. */
-export async function settle(subject, url, journal, withinMs = 30_000) {
+export async function settle(target, url, journal, withinMs = 30_000) {
   const deadline = performance.now() + withinMs;
   const open = journal
     .of('create', 'redeem')
@@ -14,7 +14,7 @@ export async function settle(subject, url, journal, withinMs = 30_000) {
       while (open.length > 0 && performance.now() < deadline) {
         const entry = open.pop();
         const { kind, method, path, headers, body } = entry;
-        const again = await send(url, { kind, method, path, headers: { ...headers, ...subject.headers }, body });
+        const again = await send(url, { kind, method, path, headers: { ...headers, ...target.headers }, body });
         journal.add(again);
         if (!isAnswered(again)) open.push(entry);
       }

@@ -12,8 +12,8 @@ import { crashing, stopping } from './drills/stopping.mjs';
 import { writes } from './drills/writes.mjs';
 import { Postgres } from './postgres.mjs';
 import { format, judge, markdown, textTable } from './report.mjs';
-import { Stage } from './stage.mjs';
-import { ourService, stockNest } from './subjects.mjs';
+import { Fixture } from './fixture.mjs';
+import { ourService, stockNest } from './targets.mjs';
 
 const REPORT = 'template/faults/report.md';
 
@@ -23,9 +23,9 @@ const DRILLS = [
 ];
 
 const USAGE = `Usage: npm run faults [-- OPTION…]
-  --long         faults last as long as they do in earnest; with --peer's column
+  --long         faults last as long as they do in earnest; includes the stock Nest application
   --only=R3,R4   these drills alone, and no report
-  --peer         drills the stock Nest application, too, and writes ${REPORT}
+  --baseline         also drills the stock Nest application and writes ${REPORT}
   --soak         R15 takes an hour
   --list         names the drills`;
 
@@ -39,9 +39,9 @@ if (options.list) {
 // The service has a core of its own where the machine allows it, or the client's work would be measured as the service's.
 leaveServicesCore();
 const ours = ourService();
-const subjects = options.peer || options.long ? [ours, stockNest()] : [ours];
+const targets = options.baseline || options.long ? [ours, stockNest()] : [ours];
 const postgres = await Postgres.start('.data/faults');
-let stage;
+let fixture;
 for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
   process.once(signal, () => void abandon(128 + number));
 }
@@ -49,7 +49,7 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15 })) {
 try {
   const results = [];
   for (const drill of chosen) results.push(await run(drill));
-  console.log(`\n${textTable(results, subjects)}\n`);
+  console.log(`\n${textTable(results, targets)}\n`);
   const broken = results.flatMap(({ drill, columns }) => {
     const { rows, why } = columns.get(ours.name);
     const figures = rows
@@ -57,7 +57,7 @@ try {
       .map((row) => `${row.name} ${format(row.value)}, not ${row.limit}`);
     return [...(why ? [why] : []), ...figures].map((fault) => `${drill.name}: ${fault}`);
   });
-  if (subjects.length > 1 && !options.only) await writeReport(results);
+  if (targets.length > 1 && !options.only) await writeReport(results);
   console.log(
     broken.length > 0 ? `Broken:\n  ${broken.join('\n  ')}` : `All ${results.length} drills keep their limits.`,
   );
@@ -68,50 +68,50 @@ try {
 
 /** Leaves nothing running behind. */
 async function abandon(code) {
-  await stage?.close();
+  await fixture?.close();
   await postgres.stop();
   process.exit(code);
 }
 
 async function run(drill) {
   const columns = new Map();
-  for (const subject of subjects) columns.set(subject.name, await runOn(subject, drill));
+  for (const target of targets) columns.set(target.name, await runOn(target, drill));
   return { drill, columns };
 }
 
 /** @returns the figures held to their limits, and if there are none, why */
-async function runOn(subject, drill) {
-  if (subject !== ours && drill.notForPeer) return { rows: [], why: drill.notForPeer };
+async function runOn(target, drill) {
+  if (target !== ours && drill.notForBaseline) return { rows: [], why: drill.notForBaseline };
   const beganAt = performance.now();
-  console.log(`${drill.name}  ${subject === ours ? drill.title : subject.name}`);
+  console.log(`${drill.name}  ${target === ours ? drill.title : target.name}`);
   let figures = {};
   let why;
   try {
-    stage = await Stage.open({ subject, postgres, name: drill.name, isLong: options.long, isSoak: options.soak });
-    figures = await drill.run(stage);
+    fixture = await Fixture.open({ target, postgres, name: drill.name, isLong: options.long, isSoak: options.soak });
+    figures = await drill.run(fixture);
   } catch (error) {
     why = `The drill came to no end: ${error.message}`;
     console.log(`  BROKEN  ${error.stack}`);
   } finally {
-    await stage?.close();
+    await fixture?.close();
   }
   const rows = judge(drill, figures, options.long);
   for (const { name, limit, value, holds } of rows) {
-    const verdict = holds ? 'ok' : subject !== ours && value === undefined ? '' : 'BROKEN';
+    const verdict = holds ? 'ok' : target !== ours && value === undefined ? '' : 'BROKEN';
     console.log(`  ${verdict.padEnd(6)}  ${name.padEnd(54)} ${format(value).padStart(9)}   ${limit}`);
   }
   for (const [name, value] of Object.entries(figures)) {
     if (!(name in drill.limits)) console.log(`          ${name}: ${format(value)}`);
   }
-  for (const message of stage?.errors.slice(0, 5) ?? []) console.log(`          logged: ${message}`);
+  for (const message of fixture?.errors.slice(0, 5) ?? []) console.log(`          logged: ${message}`);
   console.log(`          ${((performance.now() - beganAt) / 1000).toFixed(0)} s`);
   return { rows, why };
 }
 
 async function writeReport(results) {
   const [{ server_version: version }] = await postgres.query('SHOW server_version');
-  const command = `npm run faults -- ${options.long ? '--long' : '--peer'}`;
-  const text = markdown(results, subjects, { postgres: version, command, isSoak: options.soak });
+  const command = `npm run faults -- ${options.long ? '--long' : '--baseline'}`;
+  const text = markdown(results, targets, { postgres: version, command, isSoak: options.soak });
   writeFileSync(REPORT, await prettify(text, { ...(await resolveConfig(REPORT)), parser: 'markdown' }));
   console.log(`Wrote ${REPORT}`);
 }
@@ -132,7 +132,7 @@ function parse() {
   try {
     const boolean = { type: 'boolean', default: false };
     return parseArgs({
-      options: { long: boolean, only: { type: 'string' }, peer: boolean, soak: boolean, list: boolean },
+      options: { long: boolean, only: { type: 'string' }, baseline: boolean, soak: boolean, list: boolean },
     }).values;
   } catch {
     return fail(USAGE);

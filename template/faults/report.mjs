@@ -1,6 +1,6 @@
 import { cores } from '../bench/machine.mjs';
 
-/** The figures of one subject in one drill, each held to its limit. A figure that is missing keeps no limit. */
+/** The figures of one target in one drill, each held to its limit. A figure that is missing keeps no limit. */
 export function judge(drill, figures, isLong) {
   return Object.entries(drill.limits)
     .filter(([, { isLongOnly }]) => isLong || !isLongOnly)
@@ -19,12 +19,12 @@ export function format(value) {
   return Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0)).toLocaleString('en');
 }
 
-/** For a terminal. `results` has a drill, and for each subject its rows, or why there are none. */
-export function textTable(results, subjects) {
-  const lines = [['drill', 'figure', 'limit', ...subjects.map(({ name }) => name)]];
+/** For a terminal. `results` has a drill, and for each target its rows, or why there are none. */
+export function textTable(results, targets) {
+  const lines = [['drill', 'figure', 'limit', ...targets.map(({ name }) => name)]];
   for (const { drill, columns } of results) {
     for (const [name, { text }] of Object.entries(drill.limits)) {
-      lines.push([drill.name, name, text, ...subjects.map((subject) => show(columns.get(subject.name), name))]);
+      lines.push([drill.name, name, text, ...targets.map((target) => show(columns.get(target.name), name))]);
     }
   }
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
@@ -39,7 +39,7 @@ function show({ rows }, name) {
 }
 
 /** template/faults/report.md: without a date, so that it changes only with what was measured. */
-export function markdown(results, subjects, { postgres, command, isSoak }) {
+export function markdown(results, targets, { postgres, command, isSoak }) {
   const notes = [];
   const mark = (note) => {
     if (!notes.includes(note)) notes.push(note);
@@ -47,23 +47,23 @@ export function markdown(results, subjects, { postgres, command, isSoak }) {
   };
   const sections = results.map(({ drill, columns }) => {
     const lines = Object.entries(drill.limits).map(([name, { text }]) => {
-      const cells = subjects.map((subject) => {
-        const { rows, why } = columns.get(subject.name);
-        const note = why ?? (rows.some((row) => row.name === name && !row.holds) ? subject.notes[name] : undefined);
+      const cells = targets.map((target) => {
+        const { rows, why } = columns.get(target.name);
+        const note = why ?? (rows.some((row) => row.name === name && !row.holds) ? target.notes[name] : undefined);
         return show({ rows }, name) + (note ? mark(note) : '');
       });
       return `| ${name} | ${text} | ${cells.join(' | ')} |`;
     });
     return [
       `### ${drill.name}: ${drill.title}`,
-      `| | limit | ${subjects.map(({ name }) => name).join(' | ')} |\n| --- | --- | ${subjects.map(() => '---').join(' | ')} |\n${lines.join('\n')}`,
+      `| | limit | ${targets.map(({ name }) => name).join(' | ')} |\n| --- | --- | ${targets.map(() => '---').join(' | ')} |\n${lines.join('\n')}`,
     ].join('\n\n');
   });
   return [
     '# What faults do to the service',
     `\`${command}\` wrote this page on ${cores} processors, with Node ${process.versions.node} and PostgreSQL ${postgres}. ` +
       'Each drill sends requests at a fixed rate while something breaks, and afterwards holds every acknowledged write against the database. ' +
-      'Beside this service stands a stock Nest application ([template/bench/peers/stock](../bench/peers/stock)): the same routes, the same SQL, what `nest new` and the manuals give.',
+      'Beside this service stands a stock Nest application ([template/bench/baselines/stock](../bench/baselines/stock)): the same routes, the same SQL, what `nest new` and the manuals give.',
     ...(isSoak ? [] : ['R15 ran for half a minute; `--soak` takes an hour.']),
     ...sections,
     ...(notes.length > 0 ? [notes.map((note, index) => `${index + 1}. ${note}`).join('\n')] : []),

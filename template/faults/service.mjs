@@ -9,24 +9,24 @@ import { pinnedNode } from '../bench/machine.mjs';
 
 const INSIDE = new URL('inside.mjs', import.meta.url).href;
 
-/** The built service, or its peer, in a process of its own. */
+/** The built service, or its baseline, in a process of its own. */
 export class Service {
   /** What it has logged, a parsed line each. */
   lines = [];
 
   /** Resolves when it listens, or has ended. */
-  static async start(subject, { databaseUrl, env = {}, nodeOptions = [], listensWithinMs = 30_000 }) {
+  static async start(target, { databaseUrl, env = {}, nodeOptions = [], listensWithinMs = 30_000 }) {
     const port = await freePort();
     const service = new Service();
     service.url = `http://127.0.0.1:${port}`;
     const [command, ...prefix] = pinnedNode;
-    const child = spawn(command, [...prefix, ...nodeOptions, '--import', INSIDE, subject.program], {
+    const child = spawn(command, [...prefix, ...nodeOptions, '--import', INSIDE, target.program], {
       env: {
         PATH: process.env.PATH,
         NODE_ENV: 'production',
         PORT: port,
         DATABASE_URL: databaseUrl,
-        ...subject.env,
+        ...target.env,
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,5 +1,5 @@
-// The Deploy and Rollback workflows, step by step as GitHub runs them, in a cloud that checks each permission. What comes
-// of it is the table in template/pipeline/proof.md, which the last test holds to it; `npm run test:template -- --write` writes it.
+// Runs the Deploy and Rollback workflows step by step, as GitHub does, in a cloud that checks each permission. The results are
+// the tables of template/pipeline/proof.md, which the last test compares; `npm run test:template -- --write` writes the page.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { cleanUp, COMMITS, Project } from './proofs.mjs';
 const PROOF = 'template/pipeline/proof.md';
 const [FIRST, SECOND, THIRD] = COMMITS;
 
-/** Every builder, strategy and kind of access, and each of them beside each other. */
+/** Every pair of builder, access and strategy. */
 const MODES = [
   { builder: 'runner', access: 'public', strategy: 'all-at-once' },
   { builder: 'runner', access: 'private', strategy: 'canary' },
@@ -19,7 +19,7 @@ const MODES = [
 ];
 const nameOf = ({ builder, access, strategy }) => `${builder}, ${access}, ${strategy}`;
 
-/** What the table says, in the order of the tests. */
+/** The rows of the page, in the order of the tests. */
 const table = { modes: new Map(), scenarios: new Map(), grants: new Map() };
 
 const boot = ({ builder, access }) =>
@@ -40,10 +40,10 @@ const changes = ({ cloud }, since) =>
 
 after(cleanUp);
 
-describe('each way to deploy', { concurrency: 2 }, () => {
+describe('deployment modes', { concurrency: 2 }, () => {
   for (const mode of MODES) {
     const { builder, strategy } = mode;
-    table.modes.set(nameOf(mode), 'was not played');
+    table.modes.set(nameOf(mode), 'did not run');
     test(nameOf(mode), async () => {
       const project = await boot(mode);
       project.haveUsers();
@@ -68,13 +68,13 @@ describe('each way to deploy', { concurrency: 2 }, () => {
       await project.close();
       table.modes.set(
         nameOf(mode),
-        'bootstrap, deploy, deploy the next commit, bootstrap again (makes nothing), roll back: all succeed',
+        'bootstrap, deploy, deploy the next commit, rerun bootstrap (creates nothing), roll back: all succeed',
       );
     });
   }
 });
 
-describe('each grant that bootstrap makes, removed alone, breaks one thing', { concurrency: 2 }, () => {
+describe('without one grant of bootstrap.sh, one step fails', { concurrency: 2 }, () => {
   for (const mode of MODES) {
     test(nameOf(mode), async () => {
       const project = await boot(mode);
@@ -82,8 +82,8 @@ describe('each grant that bootstrap makes, removed alone, breaks one thing', { c
         const one = await project.copy();
         one.haveUsers();
         remove(one, grant);
-        const broken = await whatBreaks(one, mode);
-        assert.ok(broken, `${grant.name}: nothing breaks without it`);
+        const broken = await failureWithout(one, mode);
+        assert.ok(broken, `${grant.name}: nothing fails without it`);
         if (!table.grants.has(grant.name)) table.grants.set(grant.name, new Map());
         const found = table.grants.get(grant.name);
         if (!found.has(broken)) found.set(broken, []);
@@ -137,13 +137,13 @@ function remove({ state }, { kind, key, role, member }) {
   binding.members = binding.members.filter((other) => other !== member);
 }
 
-/** A deployment fails in one step; or, if it does not, the log of a failed migration is missing. */
-async function whatBreaks(project, { builder, strategy }) {
+/** Returns the step that fails. If none does, the log of a failed migration is missing. */
+async function failureWithout(project, { builder, strategy }) {
   const outcome = await project.deploy(FIRST, { builder, strategy });
   if (outcome.result === 'success') {
     project.cloud.state.behaviours[SECOND] = { migration: 'relation "vouchers" already exists' };
-    const unlucky = await project.deploy(SECOND, { builder, strategy });
-    return unlucky.log.includes('already exists') ? undefined : 'the log of a migration that failed';
+    const second = await project.deploy(SECOND, { builder, strategy });
+    return second.log.includes('already exists') ? undefined : 'the log of a failed migration';
   }
   assert.equal(outcome.failed.length, 1, outcome.log);
   assert.ok(outcome.diagnosis, outcome.log);
@@ -151,7 +151,7 @@ async function whatBreaks(project, { builder, strategy }) {
   return `${outcome.failed[0]}: ${outcome.diagnosis}`;
 }
 
-describe('what goes wrong', { concurrency: 2 }, () => {
+describe('failures', { concurrency: 2 }, () => {
   let prepared;
   before(async () => {
     prepared = await boot({ builder: 'cloud-build', access: 'private' });
@@ -162,7 +162,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
 
   /** `play` returns what the table says. */
   function scenario(what, play) {
-    table.scenarios.set(what, 'was not played');
+    table.scenarios.set(what, 'did not run');
     test(what, async () => {
       const project = await prepared.copy();
       project.haveUsers();
@@ -171,9 +171,9 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     });
   }
   /** Nothing is deployed, in this step, for this reason. */
-  function stops(what, step, diagnosis, spoil, inputs = {}) {
+  function stops(what, step, diagnosis, prepare, inputs = {}) {
     scenario(what, async (project) => {
-      const more = spoil(project);
+      const more = prepare(project);
       const outcome = await project.deploy(SECOND, inputs, more);
       assert.deepEqual(outcome.failed, [step], outcome.log);
       assert.match(outcome.diagnosis ?? outcome.log, diagnosis, outcome.log);
@@ -198,42 +198,47 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     artifactregistry: ['build / Build'],
     cloudbuild: ['build / Build', { builder: 'cloud-build' }],
     iamcredentials: ['build / Build'],
-    logging: ['deploy / Shift the traffic', { strategy: 'canary' }],
-    run: ['migrate / Migrate'],
-    secretmanager: ['migrate / Migrate'],
+    logging: ['deploy / Shift traffic', { strategy: 'canary' }],
+    run: ['deploy / Migrate'],
+    secretmanager: ['deploy / Migrate'],
     sts: ['build / Build'],
   };
   for (const [api, [step, inputs]] of Object.entries(NEEDED)) {
-    stops(`the API ${api} is off`, step, /has not been used in project/, without(api), inputs);
+    stops(`the API ${api} is disabled`, step, /has not been used in project/, without(api), inputs);
   }
   stops(
-    'the registry is gone',
+    'the registry does not exist',
     'build / Build',
     /artifactregistry|Repository/,
     ({ state }) => void (state.repositories = {}),
   );
-  stops('the variable GCP_REGION has another region', 'build / Build', /artifactregistry/, () => ({
+  stops('GCP_REGION is another region', 'build / Build', /artifactregistry/, () => ({
     vars: { GCP_REGION: 'us-central1' },
   }));
   stops(
-    'the variable GCP_WIF_PROVIDER has the project’s id in the place of its number',
+    'GCP_WIF_PROVIDER has the id of the project instead of its number',
     'build / Sign in to Google Cloud',
     /audience/,
     ({ variables }) => ({
       vars: { GCP_WIF_PROVIDER: variables.GCP_WIF_PROVIDER.replace('123', 'my-project') },
     }),
   );
-  stops('the variable GCP_WIF_PROVIDER has another project’s number', 'build / Build', /audience/, ({ variables }) => ({
+  stops('GCP_WIF_PROVIDER has the number of another project', 'build / Build', /audience/, ({ variables }) => ({
     vars: { GCP_WIF_PROVIDER: variables.GCP_WIF_PROVIDER.replace('123', '124') },
   }));
-  stops('a repository variable is missing', 'build / Settings', /Repository variables are missing/, () => ({
-    vars: { GCP_SERVICE: '' },
-  }));
-  stops('the run is not of main', 'test / Refuse another branch than main', /Deploy runs on main/, () => ({
+  stops(
+    'a repository variable is missing',
+    'build / Sign in to Google Cloud',
+    /Repository variables are missing/,
+    () => ({
+      vars: { GCP_SERVICE: '' },
+    }),
+  );
+  stops('the run is on another branch than main', 'test / Require main', /Deploy runs on main/, () => ({
     github: { ref: 'refs/heads/topic' },
   }));
   stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
-  stops('a secret of the repository is part of the digest', 'migrate / Migrate', /may contain secret/, () => ({
+  stops('the digest contains the text of a repository secret', 'deploy / Migrate', /may contain secret/, () => ({
     secrets: { LUCKY: 'sha256' },
   }));
   stops(
@@ -242,11 +247,11 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     /has no enabled version/,
     ({ state }) => void (state.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
   );
-  stops('the variable GCP_CLOUD_SQL_INSTANCE names another instance', 'migrate / Migrate', /cloudsql/, () => ({
+  stops('GCP_CLOUD_SQL_INSTANCE is another instance', 'deploy / Migrate', /cloudsql/, () => ({
     vars: { GCP_CLOUD_SQL_INSTANCE: 'my-project:europe-west1:other' },
   }));
   stops(
-    'the workflow asks Cloud Build, and bootstrap did not',
+    'the builder is cloud-build, without --with-cloud-build at bootstrap',
     'build / Build',
     /cloud-build needs/,
     () => ({ vars: { GCP_BUILD_ACCOUNT: '' } }),
@@ -270,19 +275,19 @@ describe('what goes wrong', { concurrency: 2 }, () => {
   stops(
     'the candidate is not ready',
     'deploy / Smoke test',
-    /\/health\/ready of the candidate answered 503/,
+    /\/health\/ready of the candidate returned 503/,
     behave({ answers: { '/health/ready': 503 } }),
   );
   stops(
-    'the candidate is of another commit',
+    'the candidate runs another commit',
     'deploy / Smoke test',
-    /runs commit 0000000 and not b{40}/,
+    /runs commit 0000000 instead of b{40}/,
     behave({ tells: '0000000' }),
   );
   stops(
-    'the candidate lets everybody in',
+    'the candidate accepts requests without a credential',
     'deploy / Smoke test',
-    /GET \/v1\/me of the candidate answered 200 and not 401/,
+    /GET \/v1\/me of the candidate returned 200 instead of 401/,
     behave({ answers: { '/v1/me': 200 } }),
   );
 
@@ -290,22 +295,22 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     behave({ migration: 'relation "vouchers" already exists' })(project);
     const revisions = Object.keys(project.service.revisions).length;
     const outcome = await project.deploy(SECOND);
-    assert.deepEqual(outcome.failed, ['migrate / Migrate']);
+    assert.deepEqual(outcome.failed, ['deploy / Migrate']);
     assert.match(outcome.log, /ERROR relation "vouchers" already exists/);
     assert.equal(Object.keys(project.service.revisions).length, revisions);
-    return 'stops at migrate / Migrate, which shows its log; no new revision';
+    return 'stops at deploy / Migrate, which prints the log; no new revision';
   });
 
-  scenario('the same commit again', async (project) => {
+  scenario('a second deployment of the same commit', async (project) => {
     const digest = tagsOf(project)[FIRST];
     const since = project.cloud.calls.length;
     succeeds(await project.deploy(FIRST, {}, { github: { run_attempt: '2' } }));
     assert.ok(!project.cloud.calls.slice(since).some(({ program }) => program === 'docker'));
     assert.equal(tagsOf(project)[FIRST], digest);
-    return 'deploys the image that is there; builds none';
+    return 'deploys the existing image';
   });
 
-  scenario('two deployments at once, of two commits', async (project) => {
+  scenario('two concurrent deployments of two commits', async (project) => {
     let second;
     const afterJob = async (job) => {
       if (job === 'build') second = await project.deploy(THIRD);
@@ -323,28 +328,28 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     return 'each deploys its own image';
   });
 
-  scenario('the service fails once it has the traffic', async (project) => {
+  scenario('the service fails after it gets the traffic', async (project) => {
     behave({ failing: 1 })(project);
     const outcome = await project.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
-    assert.match(outcome.log, /::error title=Traffic returned::/);
+    assert.match(outcome.log, /::error title=Traffic restored::/);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'fails at deploy / Verify; the traffic is returned';
+    return 'fails at deploy / Verify; the traffic is restored';
   });
 
   for (const [what, how] of [
-    ['somebody cancels the run', 'cancelled'],
-    ['the step takes too long', 'failure'],
+    ['the run is cancelled', 'cancelled'],
+    ['the step times out', 'failure'],
   ]) {
-    scenario(`${what}, just after the traffic has moved`, async (project) => {
+    scenario(`${what} just after the traffic has moved`, async (project) => {
       const stop = ({ words }) => (words.includes('update-traffic') ? how : undefined);
       const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
-      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-      assert.match(outcome.log, /::error title=Traffic returned::/);
+      assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+      assert.match(outcome.log, /::error title=Traffic restored::/);
       assert.equal(project.traffic, `${FIRST} 100`);
-      return 'the traffic is returned';
+      return 'the traffic is restored';
     });
-    scenario(`${what}, before the traffic has moved`, async (project) => {
+    scenario(`${what} before the traffic has moved`, async (project) => {
       const stop = ({ words }) => (words.join(' ').startsWith('run services replace') ? how : undefined);
       const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
       assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
@@ -353,22 +358,22 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     });
   }
 
-  scenario('a canary fails for a part of its users', async (project) => {
+  scenario('a canary fails 20 % of its requests', async (project) => {
     behave({ failing: 0.2 })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /::error title=shift::At 10 %, \d+ of \d+ requests failed/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /::error title=shift-traffic::At 10 %, \d+ of \d+ requests failed/);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'stops in the first window, at 10 %; the traffic is returned';
+    return 'stops in the first window, at 10 %; the traffic is restored';
   });
 
   scenario('a canary without users', async (project) => {
     project.cloud.meanwhile = () => {};
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     succeeds(outcome);
-    assert.match(outcome.summary, /0 of 0 requests failed \(5xx\): too little traffic to tell/);
+    assert.match(outcome.summary, /0 of 0 requests failed \(5xx\): inconclusive, fewer than 20 requests/);
     assert.doesNotMatch(outcome.summary, /: good/);
-    return 'goes on, and says that there was too little traffic to tell';
+    return 'continues; the verdict is inconclusive';
   });
 
   scenario('somebody moves the traffic during a canary', async (project) => {
@@ -384,13 +389,13 @@ describe('what goes wrong', { concurrency: 2 }, () => {
       service.statusTraffic = service.traffic;
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'goes no further; the candidate’s share is returned';
+    return 'stops; the traffic is restored';
   });
 
-  scenario('the traffic is divided when a deployment begins', async (project) => {
+  scenario('the traffic is split when a deployment starts', async (project) => {
     succeeds(await project.deploy(SECOND));
     const { service } = project;
     const [first, second] = Object.keys(service.revisions).slice(-2);
@@ -398,11 +403,11 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     service.statusTraffic = service.traffic;
     const outcome = await project.deploy(THIRD);
     assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
-    assert.equal(outcome.diagnosis, 'The traffic is divided');
-    return 'stops at deploy / Candidate: The traffic is divided';
+    assert.equal(outcome.diagnosis, 'The traffic is split');
+    return 'stops at deploy / Candidate: The traffic is split';
   });
 
-  scenario('access and ingress that somebody has set by hand', async (project) => {
+  scenario('access and ingress were changed by hand', async (project) => {
     project.service.annotations = {
       'run.googleapis.com/invoker-iam-disabled': 'false',
       'run.googleapis.com/ingress': 'all',
@@ -417,48 +422,48 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     assert.deepEqual(outcome.failed, ['deploy / Smoke test']);
     assert.equal(open.service.annotations['run.googleapis.com/ingress'], 'internal');
     await open.close();
-    return 'stay as they are';
+    return 'both stay as they are';
   });
 
-  scenario('a roll-back to a revision by its name', async (project) => {
+  scenario('a rollback to a revision by name', async (project) => {
     const name = project.service.statusTraffic[0].revisionName;
     for (const commit of [SECOND, THIRD]) succeeds(await project.deploy(commit));
     succeeds(await project.rollBack({ revision: name }));
     assert.equal(project.traffic, `${FIRST} 100`);
     assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[FIRST]);
-    return 'that one serves, and its image is marked';
+    return 'the revision serves, and its image is tagged';
   });
 
-  scenario('a run that is repeated', async (project) => {
+  scenario('a repeated run', async (project) => {
     // GitHub counts a repetition as an attempt of the same run.
     succeeds(await project.deploy(FIRST, {}, { github: { run_number: '1', run_attempt: '2' } }));
-    return 'makes a revision of its own';
+    return 'creates another revision';
   });
 
-  scenario('a canary fails for a few of its users', async (project) => {
+  scenario('a canary fails 5 % of its requests', async (project) => {
     behave({ failing: 0.05 })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'stops; the traffic is returned';
+    return 'stops; the traffic is restored';
   });
 
-  scenario('a front end that still answers by another revision', async (project) => {
+  scenario('a front end still serves another revision', async (project) => {
     behave({ tellsLive: [SECOND, FIRST] })(project);
     const outcome = await project.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
-    assert.match(outcome.log, /answers 200 with commit 'a{40}' and not b{40}/);
-    return 'fails at deploy / Verify; the traffic is returned';
+    assert.match(outcome.log, /returned 200 with commit 'a{40}' instead of b{40}/);
+    return 'fails at deploy / Verify; the traffic is restored';
   });
 
-  scenario('the summary of a roll-back', async (project) => {
+  scenario('the summary of a rollback', async (project) => {
     for (const commit of [SECOND, THIRD]) succeeds(await project.deploy(commit));
     const outcome = await project.rollBack();
     assert.match(outcome.summary, /\| Commit \| \[`b{7}`\]/);
-    return 'tells the commit that serves';
+    return 'names the deployed commit';
   });
 
-  scenario('a roll-back to a revision that never started', async (project) => {
+  scenario('a rollback to a revision that never started', async (project) => {
     behave({ neverReady: 'Waiting' })(project);
     await project.deploy(SECOND);
     const revision = Object.keys(project.service.revisions).at(-1);
@@ -469,7 +474,7 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     return 'stops; the traffic stays';
   });
 
-  scenario('a roll-back to a revision of another service', async (project) => {
+  scenario('a rollback to a revision of another service', async (project) => {
     const other = structuredClone(project.service);
     other.revisions = { 'other-1': Object.values(other.revisions).at(-1) };
     other.policy = project.service.policy;
@@ -479,33 +484,38 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     return 'stops';
   });
 
-  stops('a repository variable has a quotation mark', 'build / Settings', /has a quotation mark/, () => ({
-    vars: { APP_CORS_ORIGINS: "https://a.example', '*" },
-  }));
+  stops(
+    'a repository variable has a quotation mark',
+    'build / Sign in to Google Cloud',
+    /contains a quotation mark/,
+    () => ({
+      vars: { APP_CORS_ORIGINS: "https://a.example', '*" },
+    }),
+  );
 
-  scenario('a log that has a command of GitHub in it', async (project) => {
+  scenario('a log contains a workflow command', async (project) => {
     behave({ migration: 'relation\n::stop-commands::x' })(project);
     const outcome = await project.deploy(SECOND);
     assert.match(outcome.log, /relation\n\| ::stop-commands/);
-    return 'is shown, and commands nothing';
+    return 'the command is printed and not executed';
   });
 
   stops(
-    'the candidate does not take the token of the deployer',
+    'the candidate rejects the token of the deployer',
     'deploy / Smoke test',
-    /\/v1\/me of the candidate answered 401 and not 200/,
+    /\/v1\/me of the candidate returned 401 instead of 200/,
     () => ({ vars: { APP_OIDC_ISSUERS: 'https://issuer.example' } }),
   );
 
-  scenario('a roll-back before there is a second deployment', async (project) => {
+  scenario('a rollback before the second deployment', async (project) => {
     const outcome = await project.rollBack();
     assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
-    assert.match(outcome.log, /there was only the placeholder/);
+    assert.match(outcome.log, /is the placeholder/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
   });
 
-  scenario('secrets with several versions', async (project) => {
+  scenario('secrets have several versions', async (project) => {
     for (const [secret, newest] of Object.entries({ 'orders-database-url': 10, 'orders-migrator-database-url': 11 })) {
       const { versions } = project.state.secrets[secret];
       for (let number = 2; number <= newest; number++) versions[number] = { ...versions[1] };
@@ -514,14 +524,14 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     const manifests = Object.assign({}, ...project.cloud.calls.map(({ files }) => files));
     const keys = Object.values(manifests).flatMap((text) => text.match(/key: '(\d+)'/)?.[1] ?? []);
     assert.deepEqual(new Set(keys), new Set(['10', '11']));
-    return 'gives the newest of each, by its number';
+    return 'deploys the number of the newest version';
   });
 
   for (const [to, index] of [
-    ['the one that serves', -1],
-    ['another one', 0],
+    ['the deployed revision', -1],
+    ['another revision', 0],
   ]) {
-    scenario(`a roll-back to ${to}, just before the traffic moves`, async (project) => {
+    scenario(`a rollback to ${to} just before the traffic moves`, async (project) => {
       let made = false;
       const revisionName = Object.keys(project.service.revisions).at(index);
       const stop = ({ words }) => {
@@ -533,25 +543,25 @@ describe('what goes wrong', { concurrency: 2 }, () => {
         }
       };
       const outcome = await project.deploy(SECOND, {}, { stop });
-      assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-      assert.match(outcome.log, /Somebody has moved the traffic meanwhile/);
+      assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+      assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
       assert.deepEqual(project.service.traffic, [{ revisionName, percent: 100 }]);
-      return 'wins';
+      return 'the rollback wins; the deployment stops';
     });
   }
 
-  scenario('a roll-back while the traffic moves', async (project) => {
+  scenario('a rollback while the traffic moves', async (project) => {
     const [{ revisionName }] = project.service.statusTraffic;
     const stop = ({ words }) => {
       if (words.includes('update-traffic')) project.service.traffic = [{ revisionName, percent: 100 }];
     };
     const outcome = await project.deploy(SECOND, {}, { stop });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody else moves the traffic at the same time/);
-    return 'wins';
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /Another change moves the traffic at the same time/);
+    return 'the rollback wins; the deployment stops';
   });
 
-  scenario('the return of the traffic is interrupted', async (project) => {
+  scenario('restoring the traffic is interrupted', async (project) => {
     behave({ failing: 1 })(project);
     const stop = ({ words }) => {
       if (words.includes('update-traffic')) project.cloud.faults.interrupt = true;
@@ -559,28 +569,28 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     const outcome = await project.deploy(SECOND, {}, { stop });
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'is repeated';
+    return 'the step retries';
   });
 
-  scenario('what is left after the traffic is returned', async (project) => {
+  scenario('the state after the traffic is restored', async (project) => {
     behave({ failing: 1 })(project);
     const outcome = await project.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Verify'], outcome.log);
     assert.ok(!project.service.traffic.some(({ tag }) => tag));
     assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[FIRST]);
-    return 'no tag of the candidate, no mark on its image';
+    return 'no tag on the candidate or its image';
   });
 
-  scenario('a candidate that stops being ready during a canary', async (project) => {
+  scenario('the candidate becomes unready during a canary', async (project) => {
     project.cloud.meanwhile = () => behave({ answers: { '/health/ready': 503 } })(project);
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
-    assert.match(outcome.log, /\/health\/ready of the candidate answered 503 during the canary/);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
+    assert.match(outcome.log, /\/health\/ready of the candidate returned 503 during the canary/);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'stops; the traffic is returned';
+    return 'stops; the traffic is restored';
   });
 
-  scenario('Cloud Run has not dealt with the wish yet', async (project) => {
+  scenario('Cloud Run has not applied the requested split yet', async (project) => {
     const stop = ({ words }) => {
       if (words.includes('update-traffic'))
         project.service.observedGeneration = words.includes('--clear-tags')
@@ -588,38 +598,38 @@ describe('what goes wrong', { concurrency: 2 }, () => {
           : project.service.generation - 1;
     };
     const outcome = await project.deploy(SECOND, {}, { stop });
-    assert.deepEqual(outcome.failed, ['deploy / Shift the traffic'], outcome.log);
+    assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
     assert.match(outcome.log, /The traffic did not move/);
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'it is not taken for done';
+    return 'the step waits, then fails; the traffic is restored';
   });
 
-  scenario('a roll-back to a revision that there is not', async (project) => {
+  scenario('a rollback to an unknown revision', async (project) => {
     const outcome = await project.rollBack({ revision: 'orders-nowhere' });
     assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
-    assert.match(outcome.log, /The revision orders-nowhere cannot be read/);
+    assert.match(outcome.log, /Cannot read the revision orders-nowhere/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
   });
 
-  scenario('a roll-back while the newest revision never started', async (project) => {
+  scenario('a rollback while the newest revision never started', async (project) => {
     succeeds(await project.deploy(SECOND));
     project.cloud.state.behaviours[THIRD] = { neverReady: 'Waiting' };
     assert.equal((await project.deploy(THIRD)).result, 'failure');
     succeeds(await project.rollBack());
     assert.equal(project.traffic, `${FIRST} 100`);
-    return 'the one before the one that serves, and not the broken one, gets the traffic';
+    return 'the revision before the deployed one gets the traffic';
   });
 
   const STRANGERS = {
-    'of another branch': { ref: 'refs/heads/topic' },
-    'that a push has started': { event_name: 'push' },
-    'of a repository that has taken over the name': { repository_id: '4712' },
-    'of an owner who has taken over the name': { repository_owner_id: '816' },
+    'on another branch': { ref: 'refs/heads/topic' },
+    'started by a push': { event_name: 'push' },
+    'of a repository that took over the name': { repository_id: '4712' },
+    'of an owner who took over the name': { repository_owner_id: '816' },
   };
   for (const [what, github] of Object.entries(STRANGERS)) {
     scenario(`a run ${what}`, async (project) => {
-      // Rollback does not look at these itself: Google does.
+      // Google checks these, and Rollback does not.
       const outcome = await project.rollBack({}, { github });
       assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
       assert.match(outcome.diagnosis, /rejected by the attribute condition/);
@@ -627,10 +637,10 @@ describe('what goes wrong', { concurrency: 2 }, () => {
     });
   }
 
-  scenario('a token for the candidate’s address', (project) => {
+  scenario('a request to a private candidate', (project) => {
     const url = project.cloud.serviceUrl('123', 'europe-west1', 'orders', 'candidate');
     assert.equal(answer(project.cloud, { host: new URL(url).host, path: '/', headers: {} }).status, 403);
-    return 'without one, Cloud Run answers 403';
+    return 'Cloud Run returns 403 without an ID token';
   });
 });
 
@@ -644,7 +654,7 @@ const once = (stop) => {
   };
 };
 
-test('no log and no summary of all these runs has a secret or a token in it', () => {
+test('logs and summaries contain no secret and no token', () => {
   assert.ok(Project.printed.length > 100_000);
   assert.doesNotMatch(Project.printed, /(first|second)-secret|\.standin\b|postgresql:\/\/orders/);
 });
@@ -662,25 +672,25 @@ test(`${PROOF} has these results`, async () => {
 function document() {
   const rows = (map, cells) => [...map].map((entry) => `| ${cells(entry).join(' | ')} |`).join('\n');
   const modes = (list) => (list.length === MODES.length ? 'every' : list.toSorted().join('; '));
-  return `# What was proved about the pipeline
+  return `# Pipeline proof
 
-The Deploy and Rollback workflows were run step by step, as GitHub runs them, in a stand-in for Google Cloud that checks each caller's permission. \`npm run test:template -- --write\` writes this page, and a test fails when it no longer holds.
+The Deploy and Rollback workflows run step by step, as on GitHub, against a stand-in for Google Cloud that checks the permissions of each caller. \`npm run test:template -- --write\` writes this page, and a test fails when the page is stale.
 
-## Each way to deploy
+## Deployment modes
 
 | builder, access, strategy | result |
 |---|---|
 ${rows(table.modes, ([mode, result]) => [mode, result])}
 
-## What goes wrong
+## Failures
 
-| what | result |
+| failure | result |
 |---|---|
 ${rows(table.scenarios, ([what, result]) => [what, result])}
 
-## Each grant, removed alone
+## Missing grants
 
-| without | in | fails |
+| missing grant | modes | fails |
 |---|---|---|
 ${[...table.grants]
   .flatMap(([grant, found]) => [...found].map(([broken, list]) => `| ${grant} | ${modes(list)} | ${broken} |`))

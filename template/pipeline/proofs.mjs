@@ -1,9 +1,9 @@
-// What the proofs share: a project that bootstrap.sh has prepared, deployments and roll-backs in it, and what came of them.
+// A project that bootstrap.sh has prepared, deployments and rollbacks in it, and their outcomes.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { explain } from '../../tools/doctor/troubles.mjs';
+import { explain } from '../../tools/doctor/explain.mjs';
 import { startCloud } from '../standin/cloud.mjs';
 import { idToken } from '../standin/permissions.mjs';
 import { commitOf } from '../standin/platform.mjs';
@@ -12,7 +12,7 @@ import { answer } from '../standin/traffic.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 import { runWorkflow } from './runner.mjs';
 
-/** Of GitHub's own runner, what the steps use. */
+/** The tools of the runner that the steps use. */
 const TOOLS = [
   ...[
     'basename',
@@ -32,8 +32,13 @@ const TOOLS = [
   ],
   ...['tac', 'tail', 'tee', 'tr', 'wc'],
 ];
-/** Nothing here has to be waited for. */
-const NO_WAITING = { LIVE_SECONDS: '0', LOG_DELAY_SECONDS: '0', TAG_SECONDS: '0', TRAFFIC_SECONDS: '0' };
+/** The stand-in needs no waiting. */
+const NO_WAITING = {
+  LOG_DELAY_SECONDS: '0',
+  TAG_TIMEOUT_SECONDS: '0',
+  TRAFFIC_TIMEOUT_SECONDS: '0',
+  VERIFY_TIMEOUT_SECONDS: '0',
+};
 
 export const COMMITS = ['a', 'b', 'c'].map((letter) => letter.repeat(40));
 export const DEPLOYER = 'orders-deploy@my-project.iam.gserviceaccount.com';
@@ -48,11 +53,14 @@ fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
 writeFileSync(join(bin, 'npm'), '#!/usr/bin/env bash\n[[ $* != "$NPM_FAILS" ]]\n');
 chmodSync(join(bin, 'npm'), 0o755);
-/** This repository as a checkout has it: nothing that is not meant to be committed. */
+/** A checkout of this repository, without files that no step reads: a test run makes hundreds of checkouts. */
 const repository = join(root, 'repository');
-const { stdout: tracked } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  encoding: 'utf8',
-});
+const UNREAD = ['src', 'template', 'test'].map((folder) => `:!${folder}`);
+const { stdout: tracked } = spawnSync(
+  'git',
+  ['ls-files', '--cached', '--others', '--exclude-standard', '--', '.', ...UNREAD],
+  { encoding: 'utf8' },
+);
 for (const file of tracked.split('\n').filter((name) => lstatSync(name, { throwIfNoEntry: false })?.isFile()))
   cpSync(file, join(repository, file));
 for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
@@ -222,7 +230,7 @@ class Outcome {
   }
   /** What the doctor says first of what failed. */
   get diagnosis() {
-    return explain(this.#failure)[0]?.trouble.message;
+    return explain(this.#failure)[0]?.message;
   }
   /** The same; or, of what the doctor does not know, what the step itself said on the page of the run. */
   get reason() {

@@ -1,7 +1,7 @@
 // Runs a workflow file as GitHub does: its jobs by their needs, its steps in their order, by their conditions, with the
 // environment, outputs and files that they hand on. What a step does is its own script, run by bash.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { Refusal } from '../standin/refusal.mjs';
@@ -77,10 +77,10 @@ async function runJob(run, workflow, name, definition, contexts) {
   const temp = join(folder, 'temp');
   for (const path of [workspace, temp]) mkdirSync(path);
   const job = { permissions: definition.permissions ?? workflow.permissions, status: 'success' };
-  const state = { env: {}, steps: {}, log: '', summary: '', list: [] };
+  const state = { env: {}, steps: {}, log: '', summary: '', list: [], scripts: 0 };
   const claims = claimsOf(contexts.github, workflow, run.file);
 
-  for (const [index, step] of definition.steps.entries()) {
+  for (const step of definition.steps) {
     const title = step.name ?? step.run ?? step.uses.replace(/@.*/, '');
     const now = { ...contexts, env: state.env, steps: state.steps, job, runner: { temp } };
     if (!holds(step.if, now, { result: job.status })) {
@@ -89,14 +89,10 @@ async function runJob(run, workflow, name, definition, contexts) {
       continue;
     }
     state.log += `── ${title}\n`;
-    const env = {
-      ...state.env,
-      ...fillAll(workflow.env, now),
-      ...fillAll(definition.env, now),
-      ...fillAll(step.env, now),
-    };
-    const place = { run, job, name, folder, workspace, temp, index, claims, state, env, contexts: now };
-    const { outcome, outputs, text } = step.uses ? useAction(place, step) : await runScript(place, step, workflow);
+    const env = { ...fillAll(workflow.env, now), ...fillAll(definition.env, now) };
+    const shell = workflow.defaults?.run?.shell;
+    const place = { run, job, name, folder, workspace, temp, claims, state, env, shell, contexts: now };
+    const { outcome, outputs, text } = await runStep(place, step);
     state.log += text;
     state.list.push({ title, outcome, text });
     if (step.id) state.steps[step.id] = { outcome, conclusion: outcome, outputs };
@@ -126,6 +122,39 @@ function claimsOf(github, workflow, file) {
   };
 }
 
+function runStep(place, step) {
+  if (step.uses?.startsWith('./')) return runComposite(place, step);
+  return step.uses ? useAction(place, step) : runScript(place, step);
+}
+
+/** A composite action of the checkout. https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax */
+async function runComposite(place, { uses, with: given }) {
+  const { workspace, state, contexts } = place;
+  const file = join(workspace, uses, 'action.yml');
+  if (!existsSync(file))
+    return { outcome: 'failure', outputs: {}, text: `##[error]Can't find 'action.yml' under '${uses}'.\n` };
+  const action = parse(readFileSync(file, 'utf8'));
+  const unknown = Object.keys(given ?? {}).filter((input) => !action.inputs[input]);
+  if (unknown.length > 0) throw new Error(`${uses} has no input ${unknown.join(', ')}`);
+  const defaults = Object.entries(action.inputs).map(([name, input]) => [name, input.default ?? '']);
+  const inputs = { ...Object.fromEntries(defaults), ...fillAll(given, contexts) };
+  // An action cannot read vars, secrets or needs.
+  const { github, job, runner } = contexts;
+  const steps = {};
+  let result = 'success';
+  let text = '';
+  for (const step of action.runs.steps) {
+    const now = { github, job, runner, inputs, steps, env: state.env };
+    if (!holds(step.if, now, { result })) continue;
+    const ended = await runStep({ ...place, env: {}, shell: undefined, contexts: now }, step);
+    text += ended.text;
+    if (step.id) steps[step.id] = { outcome: ended.outcome, conclusion: ended.outcome, outputs: ended.outputs };
+    if (ended.outcome !== 'success' && result === 'success') result = ended.outcome;
+  }
+  const outputs = Object.entries(action.outputs ?? {}).map(([name, { value }]) => [name, value]);
+  return { outcome: result, outputs: fillAll(Object.fromEntries(outputs), { inputs, steps, env: state.env }), text };
+}
+
 function useAction({ run, job, workspace, claims, state, contexts }, step) {
   try {
     const inputs = fillAll(step.with, contexts);
@@ -146,8 +175,9 @@ function useAction({ run, job, workspace, claims, state, contexts }, step) {
   }
 }
 
-async function runScript({ run, name, folder, workspace, temp, index, state, env, contexts }, step, workflow) {
-  const shell = step.shell ?? workflow.defaults?.run?.shell;
+async function runScript({ run, name, folder, workspace, temp, state, env, shell: standard, contexts }, step) {
+  const shell = step.shell ?? standard;
+  const index = state.scripts++;
   if (shell !== 'bash') throw new Error(`The proofs do not know the shell ${shell}.`);
   const script = join(folder, `step-${index}.sh`);
   writeFileSync(script, fill(step.run, contexts));
@@ -175,7 +205,9 @@ async function runScript({ run, name, folder, workspace, temp, index, state, env
       GITHUB_SHA: github.sha,
       GITHUB_WORKSPACE: workspace,
       ...files,
+      ...state.env,
       ...env,
+      ...fillAll(step.env, contexts),
     },
   });
   Object.assign(state.env, pairs(files.GITHUB_ENV));

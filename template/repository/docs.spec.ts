@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { TROUBLES } from '../../tools/doctor/troubles.mjs';
 import { Env } from '../../src/platform/config/env.js';
 import { PLACEHOLDERS } from '../../test/support/manifests.js';
 
@@ -13,6 +12,7 @@ const DOCUMENTS = [
   'AGENTS.md',
   'docs/security.md',
   'docs/problems.md',
+  'docs/deployment/troubleshooting.md',
 ];
 const read = (file: string) => readFileSync(file, 'utf8');
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match]) => match!);
@@ -44,13 +44,15 @@ describe.each(DOCUMENTS)('%s', (document) => {
   it('names files that exist', () => {
     const files = matches(
       text,
-      /(?<![\w./-])((?:deploy|test|docker|src|docs|tools)\/[\w./-]*\.(?:sh|ya?ml|sql|mjs|ts|md))/g,
+      /(?<![\w./-])((?:deploy|test|docker|src|docs|tools)\/[\w./-]*\.(?:sh|ya?ml|sql|mjs|ts|md|txt))/g,
     );
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
 });
 
-describe.each(['docs/security.md', 'DEPLOYMENT.md'])('%s', (document) => {
+describe('docs/security.md', () => {
+  const document = 'docs/security.md';
+
   it('names tests that exist', () => {
     // [auth](../test/platform/auth.e2e-spec.ts): “a title”, “another”
     const references = [...read(document).matchAll(/\]\(([\w./-]+spec\.ts)\): ((?:“[^”]+”(?:, )?)+)/g)];
@@ -64,13 +66,16 @@ describe.each(['docs/security.md', 'DEPLOYMENT.md'])('%s', (document) => {
 
 describe('DEPLOYMENT.md', () => {
   const text = read('DEPLOYMENT.md');
-  const scripts = readdirSync('deploy/pipeline').map((name) => read(`deploy/pipeline/${name}`));
+  const scripts = ['deploy/lib', 'deploy/pipeline'].flatMap((folder) =>
+    readdirSync(folder).map((name) => read(`${folder}/${name}`)),
+  );
+  const settings = read('deploy/settings.txt');
 
   it('names variables that something reads', () => {
     const ofTheService = [...Object.keys(new Env()), ...Object.keys(PLACEHOLDERS)];
     // Of Node, of GitHub, of a test, of a system, and the secret that is not used.
     const others = ['NODE_OPTIONS', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'MAX_CONNECTIONS', 'EAI_AGAIN', 'GCP_SA_KEY'];
-    const ofThePipeline = [read('.github/workflows/deploy.yml'), ...scripts].flatMap((file) =>
+    const ofThePipeline = [read('.github/workflows/deploy.yml'), settings, ...scripts].flatMap((file) =>
       matches(file, /\b([A-Z][A-Z_]+)\b/g),
     );
     const known = new Set([...ofTheService, ...others, ...ofThePipeline]);
@@ -86,7 +91,6 @@ describe('DEPLOYMENT.md', () => {
   });
 
   it('has every repository variable that the pipeline reads', () => {
-    const settings = read('deploy/pipeline/settings.sh');
     for (const name of matches(settings, /\b((?:GCP|APP)_[A-Z_]+)\b/g)) expect(text).toContain(`\`${name}\``);
   });
 
@@ -103,9 +107,10 @@ describe('DEPLOYMENT.md', () => {
     for (const option of options) expect(read('tools/dev/deploy.mjs')).toMatch(new RegExp(` --${option}\\b`));
   });
 
-  it('says of each known message what the doctor says', () => {
-    const table = text.slice(text.indexOf('## When it fails'), text.indexOf('## Undoing it'));
-    const rows = [...table.matchAll(/^\| (.+?) +\| (.+?) +\| (.+?) +\|$/gm)].slice(2).map(([, ...cells]) => cells);
-    expect(rows).toEqual(TROUBLES.map(({ message, cause, fix }) => [`\`${message}\``, cause, `${fix}.`]));
+  it('names checks of the doctor that exist', () => {
+    const ids = matches(read('tools/doctor/repository.mjs'), /^ {2}'(repository\.[a-z-]+)': /gm);
+    const named = matches(text, /`(repository\.[a-z-]+)`/g);
+    expect(named.length).toBeGreaterThan(8);
+    expect(named.filter((id) => !ids.includes(id))).toEqual([]);
   });
 });

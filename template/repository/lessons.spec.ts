@@ -1,78 +1,37 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { unportable } from '../../tools/doctor/dockerfile.mjs';
 import { Env } from '../../src/platform/config/env.js';
-import { type Job, readWorkflow, type Step, workflows } from '../support/workflows.js';
+import { actions, type Job, readAction, readWorkflow, workflows } from '../support/workflows.js';
 
-// What deployments to Cloud Run die of, held on the files. DEPLOYMENT.md, "Six lessons", tells each of them.
+// Rules of the pipeline beyond the checks of `npm run doctor`, which template/doctor/ tests.
 
 const read = (file: string) => readFileSync(file, 'utf8');
-const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match]) => match!);
-/** Without what is only said in comments, which quote what they warn of. */
-const code = (file: string) => read(file).replaceAll(/^\s*#.*$/gm, '');
-const scripts = readdirSync('deploy/pipeline').map((name) => `deploy/pipeline/${name}`);
-const pipeline = [...scripts, 'deploy/cloudbuild.yaml', ...workflows.map((name) => `.github/workflows/${name}`)];
-const bootstrap = code('deploy/bootstrap.sh');
+const readCode = (file: string) => read(file).replaceAll(/^\s*#.*$/gm, '');
 const deploy = readWorkflow('deploy.yml');
+const rollback = readWorkflow('rollback.yml');
+const jobs: [string, Job][] = workflows.flatMap((name) =>
+  Object.entries(readWorkflow(name).jobs).map(([id, job]): [string, Job] => [`${name} ${id}`, job]),
+);
+const steps = [...jobs.flatMap(([, job]) => job.steps), ...actions.flatMap((file) => readAction(file).runs.steps)];
 const stepOf = (job: string, script: string) =>
   deploy.jobs[job]!.steps.find(({ run }) => run === `deploy/pipeline/${script}.sh`)!;
 
-/** The commands of gcloud that a script has, such as `run services replace`. */
-const gcloudCommands = (file: string) =>
-  [...code(file).matchAll(/\bgcloud ((?:[a-z][a-z-]* )+)/g)].map(([, words]) => words!.trim());
+describe('least privilege', () => {
+  const grants = read('deploy/grants.txt')
+    .match(/^[^#\s].*$/gm)!
+    .map((row) => row.split(/ +/))
+    .map(([, , role = '', resource = '']) => ({ role, resource }));
 
-describe('1. A workflow is asked nothing, and makes no infrastructure', () => {
-  it('bootstrap enables the API of each command that the pipeline has', () => {
-    const apis: Record<string, string> = {
-      artifacts: 'artifactregistry',
-      builds: 'cloudbuild',
-      logging: 'logging',
-      run: 'run',
-      secrets: 'secretmanager',
-    };
-    const groups = new Set(scripts.flatMap(gcloudCommands).map((command) => command.split(' ')[0]!));
-    groups.delete('auth'); // of this machine
-    const lists = [...bootstrap.matchAll(/\bapis=['"](?:\$apis )?([a-z ]+)['"]/g)].map(([, names]) =>
-      names!.split(' '),
-    );
-    const enabled = lists.flat();
-    for (const group of groups) expect(enabled).toContain(apis[group]);
-    for (const api of ['iam', 'iamcredentials', 'sts']) expect(enabled).toContain(api);
-  });
-
-  it('the pipeline changes what is there: it makes and opens nothing', () => {
-    const made = scripts
-      .flatMap(gcloudCommands)
-      .filter((command) => /\b(create|enable|deploy|delete|add-iam-policy-binding)\b/.test(command));
-    expect(made).toEqual([]);
-    for (const file of pipeline) expect(code(file)).not.toMatch(/allow-unauthenticated|no-invoker-iam-check/);
-  });
-});
-
-describe('2. Three keys, and no more than they open', () => {
-  /** Role and resource of each line of the list that bootstrap goes by. */
-  const grants = code('deploy/grants.txt')
-    .trim()
-    .split(/\n+/)
-    .map((line) => line.split(/ +/))
-    .map(([, , role = '', on = '']) => ({ role, on }));
-
-  it('the roles that bootstrap grants are the ones that DEPLOYMENT.md lists', () => {
-    const table = /## Who may do what.*?\n#/s.exec(read('DEPLOYMENT.md'))![0];
-    const listed = matches(table, /`([a-z]+\.[A-Za-z.]+)`/g).map((role) => `roles/${role}`);
-    expect(new Set(listed)).toEqual(new Set(grants.map(({ role }) => role)));
-  });
-
-  it('none of them is an administrator’s, but the narrowest that starts a build', () => {
+  it('grants one role that administers something: the narrowest that starts a build', () => {
     const roles = new Set(grants.map(({ role }) => role));
     const wide = [...roles].filter((role) => /\.(admin|owner|editor|\w+Admin)$/.test(role));
     expect(wide).toEqual(['roles/cloudbuild.builds.editor']);
   });
 
-  it('on the project is granted only what can be granted nowhere else', () => {
-    const onProject = grants.filter(({ on }) => ['project', 'cloud_sql'].includes(on)).map(({ role }) => role);
-    expect(new Set(onProject)).toEqual(
+  it('grants on the project only roles that no smaller resource accepts', () => {
+    const onProject = grants.filter(({ resource }) => ['project', 'cloud_sql'].includes(resource));
+    expect(new Set(onProject.map(({ role }) => role))).toEqual(
       new Set([
         'roles/run.viewer',
         'roles/logging.viewer',
@@ -83,230 +42,140 @@ describe('2. Three keys, and no more than they open', () => {
     );
   });
 
-  it('to act as an account is granted on the account', () => {
-    const actAs = grants.filter(({ role }) => role === 'roles/iam.serviceAccountUser').map(({ on }) => on);
-    expect(actAs).toEqual(['runtime', 'migrator', 'builder']);
-  });
-});
-
-describe('3. The Dockerfile is for every builder', () => {
-  it('is taken by every builder', () => {
-    expect(unportable(read('docker/Dockerfile'))).toEqual([]);
+  it('grants iam.serviceAccountUser on single accounts', () => {
+    const actAs = grants.filter(({ role }) => role === 'roles/iam.serviceAccountUser');
+    expect(actAs.map(({ resource }) => resource)).toEqual(['runtime', 'migrator', 'builder']);
   });
 
-  it.each([
-    'RUN --mount=type=cache,target=/home/node/.npm npm ci',
-    'RUN npm ci \\\n  --mount=type=cache',
-    'RUN <<EOF',
-    'COPY <<-"EOF" /app/x',
-    'COPY --link --from=build /app /app',
-    'COPY --parents src /app',
-    'COPY --chmod=644 src /app',
-    'ADD --checksum=sha256:0 https://example.com/x /x',
-    '# syntax=docker/dockerfile:1',
-    'FROM --platform=$BUILDPLATFORM node',
-    'HEALTHCHECK CMD true',
-    'CMD node dist/main.js',
-    'CMD ["dist/main.js", "--port", "$PORT"]',
-    'ENTRYPOINT npm start',
-    'USER nonroot',
-  ])('would be refused with %s', (line) => {
-    expect(unportable(`FROM node\n${line}\n`)).toHaveLength(1);
-  });
-
-  it('Cloud Build gets the same Dockerfile and the same argument', () => {
-    const { steps } = parse(read('deploy/cloudbuild.yaml')) as { steps: { name: string; args: string[] }[] };
-    expect(steps).toEqual([
-      {
-        name: 'gcr.io/cloud-builders/docker',
-        args: [
-          'build',
-          '--file',
-          'docker/Dockerfile',
-          '--build-arg',
-          'COMMIT_SHA=${_COMMIT_SHA}',
-          '--tag',
-          '${_IMAGE}',
-          '.',
-        ],
-      },
-    ]);
-    expect(code('deploy/pipeline/build.sh')).toContain(
-      'docker build --file docker/Dockerfile --build-arg COMMIT_SHA="$GITHUB_SHA"',
-    );
-  });
-});
-
-describe('4. One port', () => {
-  const { PORT } = new Env();
-
-  it.each([
-    ['docker/Dockerfile', /^EXPOSE (\d+)$/gm],
-    ['deploy/service.yaml', /containerPort: (\d+)/g],
-    ['docker/compose.yaml', /127\.0\.0\.1:\d+:(\d+)/g],
-    ['.env.example', /^PORT=(\d+)$/gm],
-    ['README.md', /localhost:(\d+)/g],
-    ['DEPLOYMENT.md', /localhost:(\d+)/g],
-  ])('in %s is the one that the service listens on', (file, pattern) => {
-    const ports = [...read(file).matchAll(pattern)].map(([, port]) => Number(port));
-    expect(new Set(ports)).toEqual(new Set([PORT]));
-  });
-});
-
-describe('5. The coat check: one image per commit, handed on by its digest', () => {
-  it('nothing is called latest', () => {
-    for (const file of [
-      ...pipeline,
-      'deploy/service.yaml',
-      'deploy/migrate-job.yaml',
-      'docker/Dockerfile',
-      'docker/compose.yaml',
-    ]) {
-      expect(code(file)).not.toMatch(/[:/]latest\b|--to-latest|latestRevision/);
+  it('never makes the service public', () => {
+    for (const script of readdirSync('deploy/pipeline')) {
+      expect(readCode(`deploy/pipeline/${script}`)).not.toMatch(/allow-unauthenticated|no-invoker-iam-check/);
     }
   });
 
-  it('is tagged with the commit that was tested', () => {
-    expect(code('deploy/pipeline/build.sh')).toContain('image=$IMAGE_NAME:$GITHUB_SHA');
-    expect(deploy.jobs.build!.needs).toBe('test');
-    for (const { steps } of Object.values(deploy.jobs)) {
-      // By default it is the commit of the run.
-      expect(steps.filter(({ uses }) => uses?.startsWith('actions/checkout')).map((step) => step.with?.ref)).toEqual([
-        undefined,
-      ]);
-    }
-  });
-
-  it('the digest of the build is what is migrated, deployed and told', () => {
-    expect(deploy.jobs.build!.outputs).toEqual({ digest: '${{ steps.build.outputs.digest }}' });
-    expect(stepOf('build', 'build').id).toBe('build');
-    for (const [job, script] of [
-      ['migrate', 'migrate'],
-      ['deploy', 'candidate'],
-    ] as const) {
-      expect(deploy.jobs[job]!.needs).toContain('build');
-      expect(stepOf(job, script).env).toEqual({ DIGEST: '${{ needs.build.outputs.digest }}' });
-      expect(code(`deploy/pipeline/${script}.sh`)).toMatch(/^check_digest "\$DIGEST"$/m);
-      expect(code(`deploy/pipeline/${script}.sh`)).toContain('IMAGE=$IMAGE_NAME@$DIGEST');
-    }
-    expect(code('deploy/pipeline/build.sh')).toMatch(/^check_digest "\$digest"\noutput digest "\$digest"$/m);
-  });
-
-  it('is deployed after it was migrated, and one run after the other', () => {
-    expect(deploy.jobs.migrate!.needs).toBe('build');
-    expect(deploy.jobs.deploy!.needs).toContain('migrate');
-    expect(deploy.concurrency).toEqual({ group: 'deploy-${{ inputs.environment }}', 'cancel-in-progress': false });
-  });
-});
-
-describe('6. What fails is seen where it fails', () => {
-  it('Cloud Build writes its log into a bucket of ours, and the workflow streams it', () => {
-    const build = code('deploy/pipeline/build.sh');
-    expect(build).toContain('--gcs-log-dir="gs://$GCP_BUILD_LOG_BUCKET"');
-    expect(build).not.toMatch(/--async|--suppress-logs/);
-    expect(code('deploy/cloudbuild.yaml')).toMatch(/logging: GCS_ONLY/);
-  });
-
-  it.each(['migrate', 'candidate'])('%s shows the log of what it started, if that fails', (script) => {
-    expect(code(`deploy/pipeline/${script}.sh`)).toMatch(/\n {2}show_log .*\n {2}fail /);
-  });
-
-  it('every job that meets the cloud ends with a summary, also when it has failed', () => {
-    const { test: _, ...jobs } = { ...deploy.jobs, ...readWorkflow('rollback.yml').jobs };
-    for (const { steps } of Object.values(jobs)) {
-      expect(steps.at(-1)).toMatchObject({ run: 'deploy/pipeline/summary.sh', if: 'always()' });
-    }
-  });
-});
-
-describe('Probes, which test/repository/deploy.spec.ts holds to the service’s own numbers', () => {
-  it.each(['startupProbe', 'livenessProbe', 'readinessProbe'])(
-    'there is a %s, without a delay that every start waits for',
-    (probe) => {
-      const service = code('deploy/service.yaml');
-      expect(service).toContain(`${probe}:`);
-      expect(service).not.toContain('initialDelaySeconds');
-    },
-  );
-});
-
-describe('Keys: there is none', () => {
-  const jobs: [string, Job][] = workflows.flatMap((name) =>
-    Object.entries(readWorkflow(name).jobs).map(([id, job]): [string, Job] => [`${name} ${id}`, job]),
-  );
-  const steps = jobs.flatMap(([, job]) => job.steps);
-
-  it('no workflow uses a secret', () => {
-    for (const name of workflows) expect(code(`.github/workflows/${name}`)).not.toMatch(/\bsecrets\b|credentials_json/);
-  });
-
-  it('no output of a job has more than a digest in it', () => {
-    for (const [, { outputs = {} }] of jobs)
-      expect(Object.keys(outputs).filter((name) => name !== 'digest')).toEqual([]);
-  });
-
-  it.each(jobs)('%s has the permissions that it needs, and no other', (name, { permissions, steps: own }) => {
-    const signsIn = own.some(({ uses }) => uses?.startsWith('google-github-actions/auth@'));
+  it.each(jobs)('%s has the permissions that it needs', (name, { permissions, steps: own }) => {
+    const signsIn = own.some(({ uses }) => uses === './.github/actions/gcp');
     expect(permissions?.['id-token'] ?? 'none').toBe(signsIn ? 'write' : 'none');
-    const written = Object.entries(permissions!)
-      .filter(([, access]) => access !== 'read')
-      .map(([permission]) => permission);
+    const written = Object.keys(permissions!).filter((permission) => permissions![permission] !== 'read');
     expect(written.filter((permission) => !['id-token', 'attestations'].includes(permission))).toEqual([]);
     if (!name.startsWith('deploy.yml')) expect(written).not.toContain('attestations');
   });
 
-  it('whoever may push to another branch cannot deploy it', () => {
-    expect(deploy.on).toEqual({ workflow_dispatch: expect.anything() });
-    expect(readWorkflow('rollback.yml').on).toEqual({ workflow_dispatch: expect.anything() });
-    expect(bootstrap).toMatch(/assertion\.ref=='\$main' && assertion\.event_name=='workflow_dispatch'/);
-  });
-
-  it('every action is pinned to a commit, with its version beside it', () => {
-    const uses = workflows.flatMap((name) => read(`.github/workflows/${name}`).match(/uses: .*/g) ?? []);
-    expect(uses.length).toBeGreaterThan(20);
-    for (const line of uses) expect(line).toMatch(/^uses: [\w-]+\/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
-  });
-
-  it('an action has one version', () => {
-    const pins = steps.flatMap(({ uses }) => (uses ? [uses] : []));
-    const names = new Set(pins.map((pin) => pin.split('@')[0]));
-    expect(new Set(pins).size).toBe(names.size);
-  });
-
-  it('no script gets a value but by its environment', () => {
-    for (const { run = '' } of steps) expect(run).not.toContain('${{');
-  });
-
-  it('no token is left in the checkout, and every job ends', () => {
-    for (const [, job] of jobs) expect(job['timeout-minutes']).toBeLessThanOrEqual(90);
-    const checkouts = steps.filter(({ uses }: Step) => uses?.startsWith('actions/checkout@'));
-    for (const checkout of checkouts) expect(checkout.with?.['persist-credentials']).toBe(false);
+  it.each(['deploy.yml', 'rollback.yml'])('%s is only started by a person', (name) => {
+    expect(readWorkflow(name).on).toEqual({ workflow_dispatch: expect.anything() });
   });
 });
 
-describe('What else a deployment relies on', () => {
-  const rollback = readWorkflow('rollback.yml');
-  it('a roll-back waits for no deployment, and is not ended by the next one', () => {
-    expect(rollback.concurrency).toEqual({ group: 'rollback-${{ inputs.environment }}', 'cancel-in-progress': false });
+describe('builds', () => {
+  it('use the same Dockerfile and arguments on the runner and on Cloud Build', () => {
+    const { steps: builds } = parse(read('deploy/cloudbuild.yaml')) as { steps: { name: string; args: string[] }[] };
+    const args = ['build', '--file', 'docker/Dockerfile', '--build-arg', 'COMMIT_SHA=${_COMMIT_SHA}'];
+    expect(builds).toEqual([{ name: 'gcr.io/cloud-builders/docker', args: [...args, '--tag', '${_IMAGE}', '.'] }]);
+    // An image without attestations: with them it would be an index.
+    expect(readCode('deploy/pipeline/build.sh')).toContain(
+      'BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file docker/Dockerfile --build-arg COMMIT_SHA="$GITHUB_SHA"',
+    );
   });
-  it('a token that Cloud Run lets in is made only where it checks callers', () => {
-    for (const [{ steps }, id] of [
+
+  it.each(['README.md', 'DEPLOYMENT.md'])('%s names the port of the service', (file) => {
+    const ports = [...read(file).matchAll(/localhost:(\d+)/g)].map(([, port]) => Number(port));
+    expect(new Set(ports)).toEqual(new Set([new Env().PORT]));
+  });
+});
+
+describe('deployments', () => {
+  it('build the tested commit', () => {
+    expect(deploy.jobs.build!.needs).toBe('test');
+    const checkouts = Object.values(deploy.jobs).flatMap((job) =>
+      job.steps.filter(({ uses }) => uses?.startsWith('actions/checkout@')),
+    );
+    expect(checkouts).toHaveLength(3);
+    // By default it checks out the commit of the run.
+    for (const checkout of checkouts) expect(checkout.with).not.toHaveProperty('ref');
+  });
+
+  it('migrate and deploy by digest', () => {
+    expect(deploy.jobs.build!.outputs).toEqual({ digest: '${{ steps.build.outputs.digest }}' });
+    expect(stepOf('build', 'build').id).toBe('build');
+    expect(deploy.jobs.deploy!.needs).toBe('build');
+    for (const script of ['migrate', 'candidate']) {
+      expect(stepOf('deploy', script).env).toEqual({ DIGEST: '${{ needs.build.outputs.digest }}' });
+      expect(readCode(`deploy/pipeline/${script}.sh`)).toMatch(/^validate_digest "\$DIGEST"$/m);
+    }
+    expect(readCode('deploy/pipeline/build.sh')).toMatch(/^validate_digest "\$digest"\nset_output digest "\$digest"$/m);
+  });
+
+  it('migrate before they deploy', () => {
+    const scripts = deploy.jobs.deploy!.steps.map(({ run }) => run);
+    expect(scripts.indexOf('deploy/pipeline/migrate.sh')).toBeLessThan(scripts.indexOf('deploy/pipeline/candidate.sh'));
+  });
+
+  it('run one at a time; a rollback does not wait for them', () => {
+    const groupOf = (name: string) => ({ group: `${name}-\${{ inputs.environment }}`, 'cancel-in-progress': false });
+    expect(deploy.concurrency).toEqual(groupOf('deploy'));
+    expect(rollback.concurrency).toEqual(groupOf('rollback'));
+  });
+
+  it('request a token for Cloud Run only for a private service', () => {
+    for (const [{ steps: own }, id] of [
       [deploy.jobs.deploy!, 'candidate'],
       [rollback.jobs.rollback!, 'rollback'],
-    ] as const)
-      expect(steps.find((step) => step.id === 'invoker-token')?.if).toBe(`steps.${id}.outputs.private == 'true'`);
+    ] as const) {
+      expect(own.find((step) => step.id === 'invoker-token')?.if).toBe(`steps.${id}.outputs.private == 'true'`);
+    }
   });
-  it('both builders make a plain image, and no index', () => {
-    expect(code('deploy/pipeline/build.sh')).toContain('BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build');
-  });
-  it('the clean-up keeps what mark.sh marks', () => {
-    const marks = matches(read('deploy/pipeline/mark.sh'), /^mark "([a-z]+-)/gm);
+
+  it('tag the images that the cleanup policy keeps', () => {
+    const calls = read('deploy/pipeline/tag-images.sh').matchAll(/^tag_image "([a-z]+-)/gm);
     const policies = JSON.parse(read('deploy/cleanup-policy.json')) as {
-      action: object;
+      action: { type: string };
       condition?: { tagPrefixes?: string[] };
     }[];
-    const keep = policies.filter(({ action }) => JSON.stringify(action).includes('KEEP'));
-    expect(marks).toHaveLength(2);
-    expect(keep.flatMap(({ condition }) => condition?.tagPrefixes ?? []).toSorted()).toEqual(marks.toSorted());
+    const kept = policies.filter(({ action }) => action.type === 'KEEP');
+    const prefixes = kept.flatMap(({ condition }) => condition?.tagPrefixes ?? []);
+    expect(prefixes.toSorted()).toEqual([...calls].map(([, prefix]) => prefix!).toSorted());
+    expect(prefixes).toHaveLength(2);
+  });
+});
+
+describe('failures', () => {
+  it.each(['migrate', 'candidate'])('%s.sh prints the log of what it started', (script) => {
+    expect(readCode(`deploy/pipeline/${script}.sh`)).toMatch(/\n {2}print_log .*\n {2}fail /);
+  });
+
+  it('every job that signs in ends with a summary', () => {
+    const { test: _, ...signedIn } = { ...deploy.jobs, ...rollback.jobs };
+    for (const job of Object.values(signedIn)) {
+      expect(job.steps.at(-1)).toMatchObject({ run: 'deploy/pipeline/summary.sh', if: 'always()' });
+    }
+  });
+
+  it('every job has a timeout', () => {
+    for (const [, job] of jobs) expect(job['timeout-minutes']).toBeLessThanOrEqual(135);
+  });
+});
+
+describe('secrets and injection', () => {
+  it('job outputs contain only a digest', () => {
+    const outputs = jobs.flatMap(([, job]) => Object.keys(job.outputs ?? {}));
+    expect(outputs).toEqual(['digest']);
+  });
+
+  it('scripts get values through the environment', () => {
+    for (const { run = '' } of steps) expect(run).not.toContain('${{');
+  });
+
+  it('checkouts store no token', () => {
+    const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
+    for (const checkout of checkouts) expect(checkout.with?.['persist-credentials']).toBe(false);
+  });
+
+  it('pinned actions have a version in a comment, and one version each', () => {
+    const files = [...workflows.map((name) => `.github/workflows/${name}`), ...actions];
+    const lines = files.flatMap((file) => read(file).match(/uses: [^.\n].*/g) ?? []);
+    expect(lines.length).toBeGreaterThan(20);
+    for (const line of lines) expect(line).toMatch(/^uses: [\w-]+\/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    const names = new Set(lines.map((line) => line.split('@')[0]));
+    expect(new Set(lines).size).toBe(names.size);
   });
 });

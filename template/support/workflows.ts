@@ -29,4 +29,9 @@ export interface Workflow {
 /** The files of .github/workflows. */
 export const workflows = readdirSync('.github/workflows');
 
+/** The composite actions of the repository. */
+export const actions = readdirSync('.github/actions').map((name) => `.github/actions/${name}/action.yml`);
+
 export const readWorkflow = (name: string) => parse(readFileSync(`.github/workflows/${name}`, 'utf8')) as Workflow;
+
+export const readAction = (file: string) => parse(readFileSync(file, 'utf8')) as { runs: { steps: Step[] } };

@@ -13,7 +13,7 @@ export const PLACEHOLDERS: Record<string, string> = {
   GCP_CLOUD_SQL_INSTANCE: 'my-project:europe-west1:main',
   IMAGE: `europe-west1-docker.pkg.dev/my-project/images/orders-api@sha256:${'0'.repeat(64)}`,
   REVISION: 'orders-api-abc1234-57',
-  SERVING_REVISION: 'orders-api-0123456-56',
+  PREVIOUS_REVISION: 'orders-api-0123456-56',
   COMMIT_SHA: 'abc1234567890abc1234567890abc1234567890a',
   INVOKER_IAM_DISABLED: 'true',
   INGRESS: 'all',

@@ -1,11 +1,11 @@
-// What a check may say, and how it asks other programs. Nothing here or in the checks themselves writes anything.
+// Findings, and how checks read files and run programs. No check writes anything.
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
  * @typedef {{ status: 'ok' | 'warn' | 'fail', detail: string, fix?: string }} Finding
- * @typedef {{ id: string, run: (context: object) => Finding | Promise<Finding> }} Check
+ * @typedef {Record<string, (context: object) => Finding | Promise<Finding>>} Checks by id
  */
 
 /** @returns {Finding} */
@@ -15,39 +15,40 @@ export const warn = (detail, fix) => ({ status: 'warn', detail, fix });
 /** @returns {Finding} */
 export const fail = (detail, fix) => ({ status: 'fail', detail, fix });
 
-/** A file of the repository, or nothing where there is none: then it does not say what is looked for. */
+/** Returns the text of a file, or an empty one if it does not exist. */
 export const read = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
 
-/** Without comments, which quote what they warn of. */
-export const code = (file) => read(file).replaceAll(/^\s*#.*$/gm, '');
+/** Returns the text of a file without comments. */
+export const readCode = (file) => read(file).replaceAll(/^\s*#.*$/gm, '');
 
-export const filesOf = (folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
+export const filesIn = (folder) => (existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []);
 
 /**
  * Runs a program and waits for it.
- * @returns {Promise<{ missing: boolean, succeeded: boolean, output: string, error: string }>} error: the line that says why
+ *
+ * @returns {Promise<{ missing: boolean, succeeded: boolean, output: string, error: string }>} error: one line, the reason
  */
-export async function ask(program, args, { env = {} } = {}) {
-  // Windows has npm, gcloud and gh as batch files, which only its shell runs.
+export async function execute(program, args, { env = {} } = {}) {
+  // On Windows npm, gcloud and gh are batch files, which need a shell.
   const shell = process.platform === 'win32';
   const options = { env: { ...process.env, ...env }, shell, maxBuffer: 64 * 1024 * 1024 };
   const words = shell ? args.map((word) => `"${word.replaceAll('"', '""')}"`) : args;
-  return new Promise((done) => {
+  return new Promise((resolve) => {
     const child = execFile(program, words, options, (error, output, errors) =>
-      done({
+      resolve({
         missing: error?.code === 'ENOENT' || (shell && /is not recognized/.test(errors)),
         succeeded: !error,
         output: output.trim(),
-        error: lineOf(errors),
+        error: reasonIn(errors),
       }),
     );
-    // Nobody is asked anything.
+    // A prompt fails instead of waiting.
     child.stdin?.end();
   });
 }
 
-/** gcloud warns before, and explains after, the line that counts. */
-function lineOf(errors) {
+/** gcloud prints warnings before its error, and hints after it. */
+function reasonIn(errors) {
   const lines = errors.split(/\r?\n/).filter((line) => line.trim());
   return (lines.find((line) => /^ERROR|PERMISSION_DENIED|NOT_FOUND/.test(line)) ?? lines.at(-1) ?? '').trim();
 }

@@ -1,21 +1,31 @@
-// `npm run doctor`: what would stop a start, a test or a deployment, and the command that mends it. It only looks.
-// Without node_modules, since it is for fresh clones and for steps of the workflows, which have a bare checkout.
+// `npm run doctor`: diagnoses local, repository and deployment problems, with a fix for each. It changes nothing.
+// It works without node_modules: fresh clones and the workflows' steps have none.
 import { text } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fail } from './check.mjs';
-import { explain } from './troubles.mjs';
+import { explain } from './explain.mjs';
 
 const HELP = `npm run doctor -- [OPTION...]
-  --cloud             looks at the project in Google Cloud, too, through gcloud
-  --environment NAME  another one than production
+  --cloud             also inspects the Google Cloud project, with gcloud
+  --environment NAME  default: production
   --project ID --region REGION --service NAME --repo OWNER/NAME  instead of the repository variables
-  --json              for programs
-  --explain <LOG      what is known of the messages in a log; with --markdown for a page`;
+  --json              prints JSON
+  --explain <LOG      prints causes and fixes of known messages in a log; --markdown formats them for a page
+
+Exit codes: 0 without failures, 1 with a failure, 2 after invalid options.`;
+
+const boolean = { type: 'boolean', default: false };
+const string = { type: 'string' };
+const OPTIONS = {
+  ...{ cloud: boolean, environment: { type: 'string', default: 'production' } },
+  ...{ project: string, region: string, service: string, repo: string },
+  ...{ json: boolean, explain: boolean, markdown: boolean, help: boolean },
+};
 
 process.chdir(join(import.meta.dirname, '..', '..'));
 try {
-  const options = readOptions();
+  const { values: options } = parseArgs({ options: OPTIONS });
   if (options.help) console.log(HELP);
   else await (options.explain ? explainLog(options) : examine(options));
 } catch (error) {
@@ -23,35 +33,17 @@ try {
   process.exitCode = 2;
 }
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      cloud: { type: 'boolean', default: false },
-      environment: { type: 'string', default: 'production' },
-      project: { type: 'string' },
-      region: { type: 'string' },
-      service: { type: 'string' },
-      repo: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      explain: { type: 'boolean', default: false },
-      markdown: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  return values;
-}
-
 async function examine(options) {
-  // Not at the top: what explains a run that failed should need as little as it can.
+  // Imported here, so that --explain needs as little as possible after a failed run.
   const [{ local }, { repository }, { cloud }] = await Promise.all([
     import('./local.mjs'),
     import('./repository.mjs'),
     import('./cloud.mjs'),
   ]);
-  const checks = [...local, ...repository, ...(options.cloud ? await cloud(options) : [])];
+  const checks = { ...local, ...repository, ...(options.cloud ? await cloud(options) : {}) };
   const findings = await Promise.all(
-    checks.map(async ({ id, run }) => {
-      const { status, detail, fix = '' } = await attempt(run, options);
+    Object.entries(checks).map(async ([id, check]) => {
+      const { status, detail, fix = '' } = await run(check, options);
       return { id, status, detail, fix };
     }),
   );
@@ -60,12 +52,12 @@ async function examine(options) {
   if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
 }
 
-/** A check that breaks, on a file that cannot be read, must not hide what the others have found. */
-async function attempt(run, options) {
+/** Runs a check. An error in one check, such as an unreadable file, must not hide the findings of the others. */
+async function run(check, options) {
   try {
-    return await run({ options });
+    return await check({ options });
   } catch (error) {
-    return fail(`could not be checked: ${error.message}`, 'git status, and git diff: a file is not as it should be');
+    return fail(`the check failed: ${error.message}`, 'git status and git diff: a file has unexpected content');
   }
 }
 
@@ -80,15 +72,15 @@ function print(findings) {
 }
 
 async function explainLog({ markdown }) {
-  if (process.stdin.isTTY) console.error('Paste the log, and end it with Ctrl-D:');
+  if (process.stdin.isTTY) console.error('Paste the log, then press Ctrl-D:');
   const found = explain(await text(process.stdin));
-  if (found.length === 0) console.log('No message in it is one that is known here. DEPLOYMENT.md lists those.');
-  for (const { line, trouble } of found) {
-    const { message, cause, fix } = trouble;
+  if (found.length === 0) console.log('No known message in this log. docs/deployment/troubleshooting.md lists them.');
+  for (const { line, message, cause, fix } of found) {
+    const excerpt = line.slice(0, 300);
     console.log(
       markdown
-        ? `**${message}**\n\n> ${line.slice(0, 300)}\n\n${cause} ${fix}.\n`
-        : `${message}\n  in:     ${line.slice(0, 300)}\n  cause:  ${cause}\n  fix:    ${fix}.\n`,
+        ? `**${message}**\n\n> ${excerpt}\n\n${cause} ${fix}\n`
+        : `${message}\n  line:   ${excerpt}\n  cause:  ${cause}\n  fix:    ${fix}\n`,
     );
   }
 }

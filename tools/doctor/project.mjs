@@ -1,54 +1,60 @@
-// What things are called in the project, as deploy/cloud.sh names them or the repository variables do, and what gcloud
-// says of them. Each question is asked once.
-import { ask, fail, ok } from './check.mjs';
-import { readGrants } from './grants.mjs';
-import { askVariables, prefixOf } from './variables.mjs';
+// The names of the project's resources, from the repository variables or as in deploy/lib/gcloud.sh, and what gcloud returns
+// for them. Each command runs once.
+import { execute, fail, ok, warn } from './check.mjs';
+import { prefixOf, readGrants, readSettings, readVariables } from './lists.mjs';
 
-/** Instead of a revision: Google's sample serves, as deploy/bootstrap.sh has left it, or nothing does. */
-export const NOTHING_THERE = Symbol('nothing there');
+/** Google's sample of deploy/bootstrap.sh serves, or nothing does. */
+export const NOT_DEPLOYED = Symbol('not deployed');
+export const SIGN_IN = 'gcloud auth login, as an owner of the project';
 
-/** Each gcloud is a Python program that wants a CPU of its own for a second. */
-const AT_ONCE = 4;
+export const SECRETS = ['runtime_secret', 'migrator_secret'];
+
+/** gcloud is a Python program that needs a CPU for a second. */
+const MAX_PARALLEL = 4;
 
 const ENVIRONMENT = {
   CLOUDSDK_CORE_DISABLE_PROMPTS: '1',
   CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API: 'false',
-  // It would write a log of each call.
+  // Otherwise it writes a log of each call.
   CLOUDSDK_CORE_DISABLE_FILE_LOGGING: '1',
 };
-/** As in deploy/cloud.sh. */
-const ABSENT = /NOT_FOUND|not found|Cannot find (service|job|revision) |instance does not exist/;
-const API_OFF = /has not been used in project .* before or it is disabled|API \[\S+\] not enabled/;
+/** As in deploy/lib/gcloud.sh. */
+const NOT_FOUND = /NOT_FOUND|not found|Cannot find (service|job|revision) |instance does not exist/;
+const API_DISABLED = /has not been used in project .* before or it is disabled|API \[\S+\] not enabled/;
 
 export class Project {
-  #answers = new Map();
+  #responses = new Map();
   #running = 0;
-  #waiting = [];
+  #queue = [];
 
   constructor(options) {
     this.options = options;
     this.prefix = prefixOf(options);
   }
 
-  /** Finds out what there is and what it is called, or why that cannot be. @returns {Promise<import('./check.mjs').Finding>} */
-  async find() {
-    const { values = {}, problem } = this.#isNamed ? {} : await askVariables(this.options);
-    this.variable = (name) => values[`${this.prefix}${name}`];
-    const project = this.options.project ?? this.variable('GCP_PROJECT_ID');
-    const region = this.options.region ?? this.variable('GCP_REGION');
-    const service = this.options.service ?? this.variable('GCP_SERVICE');
+  /** Reads what the project has and how it is named. @returns {Promise<import('./check.mjs').Finding>} */
+  async load() {
+    const { values = {}, problem } = this.#isNamed ? {} : await readVariables(this.options);
+    const settings = readSettings().map(({ name, value }) => [value, values[this.prefix + name]]);
+    const variables = Object.fromEntries(settings.filter(([, value]) => value));
+    const { project = variables.project, region = variables.region, service = variables.service } = this.options;
     if (!project || !region || !service) {
-      const names = ['GCP_PROJECT_ID', 'GCP_REGION', 'GCP_SERVICE'].map((name) => `${this.prefix}${name}`);
+      const names = ['GCP_PROJECT_ID', 'GCP_REGION', 'GCP_SERVICE'].map((name) => this.prefix + name);
       return fail(
-        `the project is not known: ${problem?.detail ?? `${names.join(', ')} are not all set`}`,
+        `unknown project: ${problem?.detail ?? `${names.join(', ')} are not all set`}`,
         'npm run doctor -- --cloud --project ID --region REGION --service NAME',
       );
     }
-    const hindrance = await this.#signIn(project);
-    if (hindrance) return hindrance;
-    await this.#name(project, region, service);
-    await this.#lookAround();
-    return this.#billing();
+    const obstacle = await this.#checkAccess(project);
+    if (obstacle) return obstacle;
+    this.names = { ...defaultNames(project, region, service, this.number), ...variables, project, region, service };
+    await this.#readConnection();
+    await this.#readTrust();
+    await this.#readOptions(variables);
+    const { value } = await this.gcloud('billing', 'projects', 'describe', project);
+    return value?.billingEnabled === false
+      ? fail(`${project} has no billing account`, `gcloud billing projects link ${project} --billing-account=ID`)
+      : ok(`${project}, number ${this.number}`);
   }
 
   get #isNamed() {
@@ -56,187 +62,160 @@ export class Project {
     return Boolean(project && region && service);
   }
 
-  /** @returns {Promise<import('./check.mjs').Finding | undefined>} what is in the way */
-  async #signIn(project) {
+  /** @returns {Promise<import('./check.mjs').Finding | undefined>} why gcloud cannot read the project */
+  async #checkAccess(project) {
     const accounts = ['auth', 'list', '--filter=status:ACTIVE', '--format=value(account)'];
-    const { missing, output } = await ask('gcloud', accounts, { env: ENVIRONMENT });
+    const { missing, output } = await execute('gcloud', accounts, { env: ENVIRONMENT });
     if (missing) return fail('gcloud is not installed', 'Install it: https://cloud.google.com/sdk/docs/install');
     if (!output) return fail('gcloud is not signed in', 'gcloud auth login');
     this.names = { project };
-    const { value, error = 'it is not there' } = await this.gcloud('projects', 'describe', project);
-    if (!value) return fail(`${project} cannot be read: ${error}`, 'gcloud projects list, which has the id of each');
+    const { value, error = 'it does not exist' } = await this.gcloud('projects', 'describe', project);
+    if (!value) return fail(`cannot read ${project}: ${error}`, 'gcloud projects list, which prints the ids');
     this.number = value.projectNumber;
     return undefined;
   }
 
-  /** As the variables say, by which the workflows go, or else as deploy/cloud.sh does. */
-  async #name(project, region, service) {
-    const { variable } = this;
-    const account = (name) => `${service}-${name}@${project}.iam.gserviceaccount.com`;
-    const pools = `projects/${this.number}/locations/global/workloadIdentityPools`;
-    const wifProvider = variable('GCP_WIF_PROVIDER') ?? `${pools}/${service}-github/providers/github`;
-    this.names = {
-      project,
-      region,
-      service,
-      job: `${service}-migrate`,
-      repository: variable('GCP_ARTIFACT_REPOSITORY') ?? service,
-      deployer: variable('GCP_DEPLOY_SERVICE_ACCOUNT') ?? account('deploy'),
-      runtime: variable('GCP_RUNTIME_ACCOUNT') ?? account('runtime'),
-      migrator: variable('GCP_MIGRATOR_ACCOUNT') ?? account('migrate'),
-      builder: variable('GCP_BUILD_ACCOUNT') ?? account('build'),
-      wifProvider,
-      pool: wifProvider.split('/')[5],
-      provider: wifProvider.split('/')[7],
-      runtime_secret: `${service}-database-url`,
-      migrator_secret: `${service}-migrator-database-url`,
-      build_bucket: variable('GCP_BUILD_BUCKET') ?? `${project}-${service}-source`,
-      build_log_bucket: variable('GCP_BUILD_LOG_BUCKET') ?? `${project}-${service}-logs`,
-    };
-    const connection = this.#isNamed ? await this.#connection() : variable('GCP_CLOUD_SQL_INSTANCE');
-    this.names.connection = connection;
-    this.names.cloud_sql = new RegExp(`^${project}:[^:]+:([^:]+)$`).exec(connection)?.[1];
+  /** Without the repository variable, the connection is the one of the last deployment. */
+  async #readConnection() {
+    const { names } = this;
+    if (this.#isNamed) {
+      const { value: job } = await this.gcloud(...this.command('job', 'describe'));
+      names.connection = job?.spec.template.metadata?.annotations?.['run.googleapis.com/cloudsql-instances'];
+    }
+    names.cloud_sql = new RegExp(`^${names.project}:[^:]+:([^:]+)$`).exec(names.connection)?.[1];
+    [, , , , , names.pool, , names.provider] = names.wif_provider.split('/');
   }
 
-  /** Which of bootstrap's options were taken, and so what there must be. */
-  async #lookAround() {
-    const { names, options } = this;
-    // Whom the pool may vouch for: by GitHub's word, or else by what the provider trusts.
-    this.repo = options.repo ?? (await repositoryOfOrigin());
-    this.ids = await this.#repositoryIds();
-    const { value: trust } = await this.gcloud(...this.describeProvider);
-    this.trustedId = this.ids?.[0] ?? /repository_id=='(\d+)'/.exec(trust?.attributeCondition)?.[1];
+  /** The repository that the provider accepts: as GitHub returns its id, or else as the provider's condition has it. */
+  async #readTrust() {
+    this.repo = this.options.repo ?? (await repositoryOfOrigin());
+    if (this.repo) {
+      const jq = String.raw`"\(.id) \(.owner.id)"`;
+      const { succeeded, output } = await execute('gh', ['api', `repos/${this.repo}`, '--jq', jq]);
+      if (succeeded) this.ids = output.split(' ');
+    }
+    const { value: provider } = await this.gcloud(...this.command('provider', 'describe'));
+    this.trustedId = this.ids?.[0] ?? /repository_id=='(\d+)'/.exec(provider?.attributeCondition)?.[1];
+  }
 
-    const { value: service } = await this.gcloud(...this.describeService);
-    const { value: builder } = await this.gcloud('iam', 'service-accounts', 'describe', names.builder);
-    const taken = {
+  /** The options of deploy/bootstrap.sh that the project was created with, and so what it must have. */
+  async #readOptions(variables) {
+    const { names, options } = this;
+    const { value: service } = await this.gcloud(...this.command('service', 'describe'));
+    const { value: builder = variables.builder } = await this.gcloud(...this.command('builder', 'describe'));
+    this.chosen = {
       always: true,
       '--private': service && !isPublic(service),
       '--cloud-sql': names.cloud_sql,
-      '--with-cloud-build': builder || this.variable('GCP_BUILD_ACCOUNT'),
+      '--with-cloud-build': builder,
     };
-    this.expectedGrants = readGrants().filter(({ when }) => taken[when]);
-    this.accounts = ['deployer', 'runtime', 'migrator'];
-    this.resources = ['project', ...this.accounts, 'repository', 'service', 'job', 'runtime_secret', 'migrator_secret'];
-    if (taken['--with-cloud-build']) {
-      this.accounts.push('builder');
-      this.resources.push('builder', 'build_bucket', 'build_log_bucket');
-    }
+    this.grants = readGrants().filter(({ option }) => this.chosen[option]);
+    this.accounts = ['deployer', 'runtime', 'migrator', ...(builder ? ['builder'] : [])];
+    const buckets = builder ? ['build_bucket', 'build_log_bucket'] : [];
+    this.resources = ['project', ...this.accounts, 'repository', 'service', 'job', ...SECRETS, ...buckets];
 
     const environment = options.environment === 'production' ? '' : ` --environment ${options.environment}`;
     this.deploy = `npm run deploy${environment && ` --${environment}`}`;
     this.bootstrap = [
       `deploy/bootstrap.sh --project ${names.project} --region ${names.region} --repo ${this.repo ?? 'OWNER/NAME'}`,
       ` --service ${names.service}${environment}`,
-      taken['--private'] ? ' --private' : '',
+      this.chosen['--private'] ? ' --private' : '',
       names.cloud_sql ? ` --cloud-sql ${names.cloud_sql}` : '',
-      taken['--with-cloud-build'] ? ' --with-cloud-build' : '',
+      builder ? ' --with-cloud-build' : '',
     ].join('');
   }
 
-  async #billing() {
-    const { names, number } = this;
-    const { value } = await this.gcloud('billing', 'projects', 'describe', names.project);
-    return value?.billingEnabled === false
-      ? fail(
-          `${names.project} has no billing account`,
-          `gcloud billing projects link ${names.project} --billing-account=ID`,
-        )
-      : ok(`${names.project}, number ${number}`);
+  // ── Commands
+
+  /** Returns the words of a gcloud command for a resource, by its name in deploy/grants.txt. */
+  command(resource, verb) {
+    const { names } = this;
+    const region = `--region=${names.region}`;
+    const [group, ...target] = {
+      project: ['projects', names.project],
+      cloud_sql: ['projects', names.project],
+      repository: ['artifacts repositories', names.repository, `--location=${names.region}`],
+      service: ['run services', names.service, region],
+      job: ['run jobs', names.job, region],
+      pool: ['iam workload-identity-pools', names.pool, '--location=global'],
+      provider: [
+        ...['iam workload-identity-pools providers', names.provider],
+        ...[`--workload-identity-pool=${names.pool}`, '--location=global'],
+      ],
+      runtime_secret: ['secrets', names.runtime_secret],
+      migrator_secret: ['secrets', names.migrator_secret],
+      build_bucket: ['storage buckets', `gs://${names.build_bucket}`],
+      build_log_bucket: ['storage buckets', `gs://${names.build_log_bucket}`],
+    }[resource] ?? ['iam service-accounts', names[resource]];
+    return [...group.split(' '), verb, ...target];
   }
 
-  /**
-   * @returns {Promise<{ value?: any, absent?: boolean, error?: string }>} what gcloud prints as JSON; or that there is no
-   * such thing; or why it does not tell
-   */
+  /** Returns a command line for a fix. */
+  fixWith(...words) {
+    return ['gcloud', ...words, `--project=${this.names.project}`].join(' ');
+  }
+
+  /** Returns the command line that removes a binding. */
+  removal(resource, member, { role, condition }) {
+    const binding = [`--member=${member}`, `--role=${role}`];
+    const words = this.command(resource, 'remove-iam-policy-binding');
+    return resource === 'project'
+      ? ['gcloud', ...words, ...binding, condition ? '--all' : '--condition=None'].join(' ')
+      : [this.fixWith(...words), ...binding].join(' ');
+  }
+
+  /** @returns {Promise<{ value?: any, notFound?: boolean, error?: string }>} what gcloud prints as JSON, or why it fails */
   gcloud(...command) {
     const key = command.join(' ');
-    if (!this.#answers.has(key)) this.#answers.set(key, this.#ask(command));
-    return this.#answers.get(key);
+    if (!this.#responses.has(key)) this.#responses.set(key, this.#run(command));
+    return this.#responses.get(key);
   }
 
-  async #ask(command) {
-    while (this.#running >= AT_ONCE) await new Promise((free) => this.#waiting.push(free));
+  async #run(command) {
+    while (this.#running >= MAX_PARALLEL) await new Promise((resolve) => this.#queue.push(resolve));
     this.#running += 1;
     const args = [...command, `--project=${this.names.project}`, '--format=json'];
-    const { succeeded, output, error } = await ask('gcloud', args, { env: ENVIRONMENT });
+    const { succeeded, output, error } = await execute('gcloud', args, { env: ENVIRONMENT });
     this.#running -= 1;
-    this.#waiting.shift()?.();
+    this.#queue.shift()?.();
     if (succeeded) return { value: JSON.parse(output || 'null') };
-    if (API_OFF.test(error)) return { error: 'its API is off' };
-    return ABSENT.test(error) ? { absent: true } : { error: error.replace(/^ERROR: \(gcloud\S+\) /, '') };
+    if (API_DISABLED.test(error)) return { error: 'its API is disabled' };
+    return NOT_FOUND.test(error) ? { notFound: true } : { error: error.replace(/^ERROR: \(gcloud\S+\) /, '') };
   }
 
-  get describeService() {
-    return ['run', 'services', 'describe', this.names.service, `--region=${this.names.region}`];
+  /** Evaluates what a command returns. A missing resource is a failure, a denied request a warning. */
+  async inspect(title, command, evaluate) {
+    const { value, notFound, error } = await this.gcloud(...command);
+    if (notFound) return fail(`${title} does not exist`, this.bootstrap);
+    if (error) return warn(`cannot read ${title}: ${error}`, SIGN_IN);
+    return evaluate(value);
   }
 
-  get describeProvider() {
-    const { pool, provider } = this.names;
-    const location = [`--workload-identity-pool=${pool}`, '--location=global'];
-    return ['iam', 'workload-identity-pools', 'providers', 'describe', provider, ...location];
-  }
+  // ── The deployed revision
 
-  describeRevision(name) {
+  revisionCommand(name) {
     return ['run', 'revisions', 'describe', name, `--region=${this.names.region}`];
   }
 
-  /** The revision that has the most of the traffic, or that nothing of ours does. */
-  async serving() {
-    const { value } = await this.gcloud(...this.describeService);
+  /** Returns the name of the revision with the most traffic, or NOT_DEPLOYED. */
+  async deployedRevision() {
+    const { value } = await this.gcloud(...this.command('service', 'describe'));
     const [first] = (value?.status.traffic ?? []).toSorted((a, b) => (b.percent ?? 0) - (a.percent ?? 0));
-    if (!first) return NOTHING_THERE;
-    const { value: revision } = await this.gcloud(...this.describeRevision(first.revisionName));
-    return revision?.metadata.labels?.['commit-sha'] ? first.revisionName : NOTHING_THERE;
+    if (!first) return NOT_DEPLOYED;
+    const { value: revision } = await this.gcloud(...this.revisionCommand(first.revisionName));
+    return revision?.metadata.labels?.['commit-sha'] ? first.revisionName : NOT_DEPLOYED;
   }
 
-  /** The version of a secret that the revision reads which serves. */
-  async secretVersion(secret) {
-    const revision = await this.serving();
-    if (revision === NOTHING_THERE) return undefined;
-    const { value } = await this.gcloud(...this.describeRevision(revision));
-    return value?.spec.containers[0].env?.find(({ valueFrom }) => valueFrom?.secretKeyRef?.name === secret)?.valueFrom
-      .secretKeyRef.key;
+  /** Returns the version of a secret that the deployed revision reads. */
+  async deployedVersion(secret) {
+    const revision = await this.deployedRevision();
+    if (revision === NOT_DEPLOYED) return undefined;
+    const { value } = await this.gcloud(...this.revisionCommand(revision));
+    const references = value?.spec.containers[0].env?.map(({ valueFrom }) => valueFrom?.secretKeyRef) ?? [];
+    return references.find((reference) => reference?.name === secret)?.key;
   }
 
-  /** PROJECT:REGION:INSTANCE without the variable for it: as the last deployment has left it in the job. */
-  async #connection() {
-    const { job, region } = this.names;
-    const { value } = await this.gcloud('run', 'jobs', 'describe', job, `--region=${region}`);
-    return value?.spec.template.metadata?.annotations?.['run.googleapis.com/cloudsql-instances'];
-  }
-
-  /** @returns {Promise<string[] | undefined>} the numbers of the repository and its owner, if gh tells them */
-  async #repositoryIds() {
-    if (!this.repo) return undefined;
-    const jq = String.raw`"\(.id) \(.owner.id)"`;
-    const { succeeded, output } = await ask('gh', ['api', `repos/${this.repo}`, '--jq', jq]);
-    return succeeded ? output.split(' ') : undefined;
-  }
-
-  // ── Policies, by the names of deploy/grants.txt
-
-  /** The command that prints who may do what on it. */
-  policyOf(on) {
-    const { names } = this;
-    if (on === 'project' || on === 'cloud_sql') return ['projects', 'get-iam-policy', names.project];
-    if (on === 'repository')
-      return ['artifacts', 'repositories', 'get-iam-policy', names.repository, `--location=${names.region}`];
-    if (on === 'service' || on === 'job')
-      return ['run', `${on}s`, 'get-iam-policy', names[on], `--region=${names.region}`];
-    if (on.endsWith('_secret')) return ['secrets', 'get-iam-policy', names[on]];
-    if (on.endsWith('_bucket')) return ['storage', 'buckets', 'get-iam-policy', `gs://${names[on]}`];
-    return ['iam', 'service-accounts', 'get-iam-policy', names[on]];
-  }
-
-  /** The command that takes a binding away. */
-  removal(on, member, { role, condition }) {
-    const [...command] = this.policyOf(on);
-    command[command.indexOf('get-iam-policy')] = 'remove-iam-policy-binding';
-    const where = on === 'project' ? [] : [`--project=${this.names.project}`];
-    const only = on === 'project' ? [condition ? '--all' : '--condition=None'] : [];
-    return ['gcloud', ...command, ...where, `--member=${member}`, `--role=${role}`, ...only].join(' ');
-  }
+  // ── Grants, by the names of deploy/grants.txt
 
   titleOf(name) {
     if (name === 'workflow') return 'the workflow';
@@ -247,29 +226,47 @@ export class Project {
     return this.names[name].split('@')[0];
   }
 
-  memberOf(who) {
-    if (who !== 'workflow') return `serviceAccount:${this.names[who]}`;
+  memberOf(principal) {
+    if (principal !== 'workflow') return `serviceAccount:${this.names[principal]}`;
     return `principalSet://iam.googleapis.com/projects/${this.number}/locations/global/workloadIdentityPools/${this.names.pool}/attribute.repository_id/${this.trustedId}`;
   }
 
-  /** Whether a binding is the grant, no narrower and no wider. */
-  isGrant({ who, role, on }, { role: given, members, condition }) {
+  /** Whether a binding is exactly this grant. */
+  isGrant({ principal, role, resource }, binding) {
     const { project, cloud_sql: instance } = this.names;
-    // Which instance is unknown until the first deployment, unless the repository variable says so.
-    const only = new RegExp(
+    // The instance is unknown until the first deployment, unless the repository variable names it.
+    const condition = new RegExp(
       `^resource\\.service == 'sqladmin\\.googleapis\\.com' && resource\\.name == 'projects/${project}/instances/${instance ?? '[^/]+'}'$`,
     );
-    const isNarrow = on === 'cloud_sql' ? only.test(condition?.expression) : !condition;
-    return given === role && members.includes(this.memberOf(who)) && isNarrow;
+    const hasCondition = resource === 'cloud_sql' ? condition.test(binding.condition?.expression) : !binding.condition;
+    return binding.role === role && binding.members.includes(this.memberOf(principal)) && hasCondition;
   }
 }
 
-/** Whether everybody may call it. gcloud writes True. */
+/** Returns the names of deploy/lib/gcloud.sh. */
+function defaultNames(project, region, service, number) {
+  const account = (name) => `${service}-${name}@${project}.iam.gserviceaccount.com`;
+  return {
+    job: `${service}-migrate`,
+    repository: service,
+    wif_provider: `projects/${number}/locations/global/workloadIdentityPools/${service}-github/providers/github`,
+    deployer: account('deploy'),
+    runtime: account('runtime'),
+    migrator: account('migrate'),
+    builder: account('build'),
+    runtime_secret: `${service}-database-url`,
+    migrator_secret: `${service}-migrator-database-url`,
+    build_bucket: `${project}-${service}-source`,
+    build_log_bucket: `${project}-${service}-logs`,
+  };
+}
+
+/** Whether everybody may call the service. gcloud writes True. */
 export const isPublic = ({ metadata }) =>
   /^true$/i.test(metadata.annotations?.['run.googleapis.com/invoker-iam-disabled']);
 
-/** OWNER/NAME of the remote `origin`, where that is at GitHub. */
+/** Returns OWNER/NAME of the remote `origin`, if it is on GitHub. */
 async function repositoryOfOrigin() {
-  const { output } = await ask('git', ['remote', 'get-url', 'origin']);
+  const { output } = await execute('git', ['remote', 'get-url', 'origin']);
   return /github\.com[:/]([^/]+\/[^/]+?)(\.git)?$/.exec(output)?.[1];
 }

@@ -1,93 +1,80 @@
-// What a deployment from this repository would meet: the six lessons as they are held by its files, what gets into the
-// image, and whether the commit is the one that GitHub has.
+// The repository: the rules of DEPLOYMENT.md, "Six lessons", the build context, secrets, and the state of the checkout.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ask, code, fail, filesOf, ok, read, warn } from './check.mjs';
-import { unportable } from './dockerfile.mjs';
-import { documentedGrants, readGrants, sentence } from './grants.mjs';
-import { probeOf, settingOf } from './manifest.mjs';
-import { askVariables, missingVariables } from './variables.mjs';
+import { execute, fail, filesIn, ok, read, readCode, warn } from './check.mjs';
+import { nonPortable } from './dockerfile.mjs';
+import { prefixOf, readApis, readGrants, readSettings, readVariables } from './lists.mjs';
+import { manifestProbe, PROBES, settingOf } from './manifest.mjs';
 
-const workflows = () => filesOf('.github/workflows');
-const steps = () => filesOf('deploy/pipeline');
-
-/** Names of APIs, by the command group of gcloud that calls them. */
-const APIS = {
-  artifacts: 'artifactregistry',
-  builds: 'cloudbuild',
-  logging: 'logging',
-  run: 'run',
-  secrets: 'secretmanager',
+/** @type {import('./check.mjs').Checks} */
+export const repository = {
+  'repository.infrastructure': infrastructure,
+  'repository.roles': roles,
+  'repository.dockerfile': dockerfile,
+  'repository.port': port,
+  'repository.latest': latest,
+  'repository.commit': commit,
+  'repository.build-log': buildLog,
+  'repository.probes': probes,
+  'repository.actions': actions,
+  'repository.secrets': secrets,
+  'repository.context': context,
+  'repository.clean': clean,
+  'repository.branch': branch,
+  'repository.pushed': pushed,
+  'repository.variables': variables,
 };
 
-// ── 1. A workflow is asked nothing, and makes no infrastructure
+const workflows = () => [
+  ...filesIn('.github/workflows'),
+  ...filesIn('.github/actions').map((folder) => join(folder, 'action.yml')),
+];
+const steps = () => [...filesIn('deploy/pipeline'), 'deploy/lib/pipeline.sh'];
 
-const infrastructure = {
-  id: 'repository.infrastructure',
-  run() {
-    const commands = steps().flatMap((file) =>
-      [...code(file).matchAll(/\bgcloud ((?:[a-z][a-z-]* )+)/g)].map(([, words]) => ({ file, command: words.trim() })),
-    );
-    const made = commands.find(({ command }) =>
-      /\b(create|enable|deploy|delete|add-iam-policy-binding)\b/.test(command),
-    );
-    if (made) {
-      return fail(
-        `${made.file} has gcloud ${made.command}, for which the deployer would need more rights`,
-        'Move it to deploy/bootstrap.sh, which a person runs',
-      );
-    }
-    const enabled = code('deploy/bootstrap.sh').match(/\b[a-z]+\b/g) ?? [];
-    const groups = new Set(commands.map(({ command }) => command.split(' ')[0]).filter((group) => group !== 'auth'));
-    const off = [...groups].map((group) => APIS[group] ?? group).filter((api) => !enabled.includes(api));
-    return off.length > 0
-      ? fail(`deploy/bootstrap.sh does not enable ${off.join(', ')}`, 'Add it to enable_apis in deploy/bootstrap.sh')
-      : ok('the steps make nothing, and bootstrap.sh enables their APIs');
-  },
-};
+// ── 1. Explicit infrastructure
 
-// ── 2. Three keys
-
-const roles = {
-  id: 'repository.roles',
-  run() {
-    const grants = readGrants();
-    const wide = grants.find(({ role }) => /roles\/(owner|editor|viewer)$|[.\w]admin$|Admin$/.test(role));
-    if (wide)
-      return fail(
-        `deploy/grants.txt has ${wide.role}`,
-        'Name the narrowest role that works, on the one thing that it is for',
-      );
-    const listed = documentedGrants();
-    const granted = grants.map(sentence);
-    const missing = granted.filter((grant) => !listed.includes(grant));
-    const stale = listed.filter((grant) => !granted.includes(grant));
-    if (grants.length > 0 && missing.length + stale.length === 0)
-      return ok(`${grants.length} grants, as DEPLOYMENT.md lists them`);
+function infrastructure() {
+  const commands = steps().flatMap((file) =>
+    [...readCode(file).matchAll(/\bgcloud ((?:[a-z][a-z-]* )+)/g)].map(([, words]) => ({
+      file,
+      command: words.trim(),
+    })),
+  );
+  const created = commands.find(({ command }) =>
+    /\b(create|enable|deploy|delete|add-iam-policy-binding)\b/.test(command),
+  );
+  if (created) {
     return fail(
-      [
-        missing.length > 0 && `DEPLOYMENT.md does not list: ${missing.join('; ')}`,
-        stale.length > 0 && `deploy/grants.txt has no: ${stale.join('; ')}`,
-        grants.length === 0 && 'deploy/grants.txt has no grant',
-      ]
-        .filter(Boolean)
-        .join('. '),
-      'Correct the table "Who may do what" in DEPLOYMENT.md, or deploy/grants.txt',
+      `${created.file} runs gcloud ${created.command}, which needs more permissions than the deployer has`,
+      'Move it to deploy/bootstrap.sh, which a person runs',
     );
-  },
-};
+  }
+  const callers = new Set(['gcloud auth', ...readApis().map(({ caller }) => caller)]);
+  const missing = commands.map(({ command }) => `gcloud ${command.split(' ')[0]}`).find((group) => !callers.has(group));
+  return missing
+    ? fail(`deploy/apis.txt has no API for ${missing}`, 'Add it: deploy/bootstrap.sh enables the APIs of the list')
+    : ok('the pipeline creates nothing, and deploy/apis.txt has its APIs');
+}
 
-// ── 3. The Dockerfile is for every builder
+// ── 2. Least privilege
 
-const dockerfile = {
-  id: 'repository.dockerfile',
-  run() {
-    const lines = unportable(read('docker/Dockerfile'));
-    return lines.length > 0
-      ? fail(lines[0], 'Take it out of docker/Dockerfile, or give up the builder cloud-build')
-      : ok('every builder takes it');
-  },
-};
+function roles() {
+  const grants = readGrants();
+  const wide = grants.find(({ role }) => /roles\/(owner|editor|viewer)$|[.\w]admin$|Admin$/.test(role));
+  if (wide) return fail(`deploy/grants.txt has ${wide.role}`, 'Grant the narrowest role that works, on one resource');
+  return grants.length > 0
+    ? ok(`${grants.length} grants, none of them basic or administrative`)
+    : fail('deploy/grants.txt has no grants', 'git log -p -- deploy/grants.txt');
+}
+
+// ── 3. A portable Dockerfile
+
+function dockerfile() {
+  const [line] = nonPortable(read('docker/Dockerfile'));
+  return line
+    ? fail(line, 'Remove it from docker/Dockerfile, or stop using the builder cloud-build')
+    : ok('builds with every builder');
+}
 
 // ── 4. One port
 
@@ -99,276 +86,219 @@ const PORTS = {
   'deploy/service.yaml': /containerPort: (\d+)/g,
 };
 
-const port = {
-  id: 'repository.port',
-  run() {
-    const found = Object.entries(PORTS).flatMap(([file, pattern]) =>
-      [...read(file).matchAll(pattern)].map(([, number]) => ({ file, number })),
-    );
-    const numbers = new Set(found.map(({ number }) => number));
-    if (numbers.size === 1) return ok([...numbers][0]);
-    const list = found.map(({ file, number }) => `${file} ${number}`).join(', ');
-    return fail(
-      `not one but several: ${list}`,
-      'Write the same number in each; Cloud Run expects 8080 unless it is told another',
-    );
-  },
-};
+function port() {
+  const found = Object.entries(PORTS).flatMap(([file, pattern]) =>
+    [...read(file).matchAll(pattern)].map(([, number]) => ({ file, number })),
+  );
+  const numbers = new Set(found.map(({ number }) => number));
+  if (numbers.size === 1) return ok([...numbers][0]);
+  const list = found.map(({ file, number }) => `${file} ${number}`).join(', ');
+  return fail(`several ports: ${list}`, 'Use the same port everywhere; the default of Cloud Run is 8080');
+}
 
-// ── 5. The coat check
+// ── 5. Deploy by digest
 
-const latest = {
-  id: 'repository.latest',
-  run() {
-    const files = [
-      ...workflows(),
-      ...steps(),
-      ...['deploy/cloudbuild.yaml', 'deploy/service.yaml', 'deploy/migrate-job.yaml'],
-      ...['docker/Dockerfile', 'docker/compose.yaml'],
-    ];
-    const found = files.find((file) => /[:/]latest\b|--to-latest|latestRevision/.test(code(file)));
-    return found
-      ? fail(
-          `${found} says latest, which is another thing a moment later`,
-          'Name a version, a commit, a digest or a revision',
-        )
-      : ok('nothing is called latest');
-  },
-};
+function latest() {
+  const manifests = ['deploy/cloudbuild.yaml', 'deploy/service.yaml', 'deploy/migrate-job.yaml'];
+  const files = [...workflows(), ...steps(), ...manifests, 'docker/Dockerfile', 'docker/compose.yaml'];
+  const found = files.find((file) => /[:/]latest\b|--to-latest|latestRevision/.test(readCode(file)));
+  return found
+    ? fail(`${found} uses latest, which changes over time`, 'Name a version, a commit, a digest or a revision')
+    : ok('nothing uses latest');
+}
 
-/** File, what it must say, and what that means. */
-const COAT_CHECK = [
-  ['deploy/pipeline/build.sh', /^image=\$IMAGE_NAME:\$GITHUB_SHA$/m, 'names the image by the commit'],
+/** File, what it must contain, and what that means. */
+const DIGEST_RULES = [
+  ['deploy/pipeline/build.sh', /^image=\$IMAGE_NAME:\$GITHUB_SHA$/m, 'tags the image with the commit'],
   [
     '.github/workflows/deploy.yml',
     /^ {6}digest: \$\{\{ steps\.build\.outputs\.digest \}\}$/m,
-    'hands on the digest of the build',
+    'passes on the digest of the build',
   ],
-  ['deploy/pipeline/migrate.sh', /\bIMAGE=\$IMAGE_NAME@\$DIGEST\b/, 'migrates that digest'],
-  ['deploy/pipeline/candidate.sh', /^IMAGE=\$IMAGE_NAME@\$DIGEST$/m, 'deploys that digest'],
-  ['deploy/pipeline/smoke.sh', /== "\$GITHUB_SHA"/, 'asks the candidate for the commit'],
+  ['deploy/pipeline/migrate.sh', /\bIMAGE=\$IMAGE_NAME@\$DIGEST\b/, 'migrates with this digest'],
+  ['deploy/pipeline/candidate.sh', /^IMAGE=\$IMAGE_NAME@\$DIGEST$/m, 'deploys this digest'],
+  ['deploy/pipeline/smoke.sh', /== "\$GITHUB_SHA"/, 'compares the commit of the candidate'],
 ];
 
-const commit = {
-  id: 'repository.commit',
-  run() {
-    const broken = COAT_CHECK.find(([file, pattern]) => !pattern.test(code(file)));
-    return broken
-      ? fail(`${broken[0]} no longer ${broken[2]}`, `git log -p -- ${broken[0]}`)
-      : ok('one commit is built, migrated, deployed and asked for');
-  },
-};
+function commit() {
+  const broken = DIGEST_RULES.find(([file, pattern]) => !pattern.test(readCode(file)));
+  return broken
+    ? fail(`${broken[0]} no longer ${broken[2]}`, `git log -p -- ${broken[0]}`)
+    : ok('the image of one commit is built, migrated, deployed and verified');
+}
 
-// ── 6. Own log bucket
+// ── 6. Readable build logs
 
-const buildLog = {
-  id: 'repository.build-log',
-  run() {
-    const build = code('deploy/pipeline/build.sh');
-    if (!/gcloud builds submit/.test(build)) return ok('Cloud Build is not used');
-    return /--gcs-log-dir=/.test(build) &&
-      !/--async|--suppress-logs/.test(build) &&
-      /logging: GCS_ONLY/.test(code('deploy/cloudbuild.yaml'))
-      ? ok('Cloud Build writes into a bucket of ours, and the workflow shows it')
-      : fail(
-          'Cloud Build would log where the deployer may not read',
-          'Give gcloud builds submit --gcs-log-dir in deploy/pipeline/build.sh, and deploy/cloudbuild.yaml logging: GCS_ONLY',
-        );
-  },
-};
+function buildLog() {
+  const build = readCode('deploy/pipeline/build.sh');
+  if (!/gcloud builds submit/.test(build)) return ok('Cloud Build is not used');
+  return /--gcs-log-dir=/.test(build) &&
+    !/--async|--suppress-logs/.test(build) &&
+    /logging: GCS_ONLY/.test(readCode('deploy/cloudbuild.yaml'))
+    ? ok('Cloud Build logs to a bucket of the project, and the workflow prints the log')
+    : fail(
+        'Cloud Build logs to a bucket that the deployer cannot read',
+        'Set --gcs-log-dir in deploy/pipeline/build.sh and logging: GCS_ONLY in deploy/cloudbuild.yaml',
+      );
+}
 
-// ── Probes, each in its window
+// ── Probe windows
 
-/** The longest that both of Google's documents on startup probes allow. */
-const MAX_START_S = 240;
-/** As long as a database takes to fail over. */
+/** The limit in Google's documentation of startup probes. */
+const MAX_STARTUP_S = 240;
+/** The duration of a database failover. */
 const MIN_READINESS_S = 30;
 
-const probes = {
-  id: 'repository.probes',
-  run() {
-    const [startup, liveness, readiness] = ['startupProbe', 'livenessProbe', 'readinessProbe'].map(probeOf);
-    const budget = settingOf('DATABASE_STARTUP_WARN_AFTER_MS') / 1_000;
-    const wrong =
-      [
-        [!startup || !liveness || !readiness, 'a startup, a liveness and a readiness probe must be there'],
-        [startup?.path !== '/health/startup', 'the startup probe must ask /health/startup'],
-        [liveness?.path !== '/health/live', 'the liveness probe must ask /health/live, which looks at nothing else'],
-        [readiness?.path !== '/health/ready', 'the readiness probe must ask /health/ready'],
-        [
-          !(startup?.window >= 2 * budget),
-          `a start gets ${startup?.window} s, and needs twice the ${budget} s to connect`,
-        ],
-        [startup?.window > MAX_START_S, `a start gets ${startup?.window} s, and Cloud Run allows ${MAX_START_S}`],
-        [startup?.initialDelaySeconds > 0, 'initialDelaySeconds delays every start'],
-        [
-          !(readiness?.window >= MIN_READINESS_S),
-          `readiness gives up after ${readiness?.window} s, on all instances at once`,
-        ],
-        ...[startup, liveness, readiness].map((probe) => [
-          probe?.timeoutSeconds > probe?.periodSeconds,
-          `${probe?.path} may take longer than its period`,
-        ]),
-      ].find(([holds]) => holds) ?? [];
-    return wrong.length > 0
-      ? fail(
-          `deploy/service.yaml: ${wrong[1]}`,
-          'DEPLOYMENT.md, "Time to connect", has the formula; npm test -- test/deploy',
-        )
-      : ok(`a start gets ${startup.window} s, of which ${budget} s to connect`);
-  },
-};
+function probes() {
+  const [startup, liveness, readiness] = PROBES.map(manifestProbe);
+  const connectS = settingOf('DATABASE_STARTUP_WARN_AFTER_MS') / 1_000;
+  const rules = [
+    [startup && liveness && readiness, 'a startup, a liveness and a readiness probe are required'],
+    [startup?.path === '/health/startup', 'the startup probe must request /health/startup'],
+    [liveness?.path === '/health/live', 'the liveness probe must request /health/live, which depends on nothing else'],
+    [readiness?.path === '/health/ready', 'the readiness probe must request /health/ready'],
+    [
+      startup?.window >= 2 * connectS,
+      `a start may take ${startup?.window} s, but needs twice the ${connectS} s to connect`,
+    ],
+    [
+      startup?.window <= MAX_STARTUP_S,
+      `a start may take ${startup?.window} s, but Cloud Run allows ${MAX_STARTUP_S} s`,
+    ],
+    [!startup?.initialDelaySeconds, 'initialDelaySeconds delays every start'],
+    [
+      readiness?.window >= MIN_READINESS_S,
+      `readiness fails after ${readiness?.window} s without the database, on all instances at once`,
+    ],
+    ...[startup, liveness, readiness].map((probe) => [
+      probe?.timeoutSeconds <= probe?.periodSeconds,
+      `the timeout of ${probe?.path} exceeds its period`,
+    ]),
+  ];
+  const broken = rules.find(([holds]) => !holds);
+  return broken
+    ? fail(`deploy/service.yaml: ${broken[1]}`, 'DEPLOYMENT.md, "Time to connect", has the formula')
+    : ok(`a start may take ${startup.window} s, of which ${connectS} s to connect`);
+}
 
 // ── No keys
 
-const actions = {
-  id: 'repository.actions',
-  run() {
-    const uses = workflows().flatMap((file) =>
-      [...code(file).matchAll(/\buses: *['"]?(\S+?)['"]?(?: .*)?$/gm)].map(([, action]) => ({ file, action })),
-    );
-    const loose = uses.find(({ action }) => !action.startsWith('./') && !/@[\da-f]{40}$/.test(action));
-    return loose
-      ? fail(
-          `${loose.file} uses ${loose.action}, which its owner can change`,
-          'Name the commit, and its version in a comment behind it',
-        )
-      : ok(`${uses.length} uses, each of a commit`);
-  },
-};
+function actions() {
+  const uses = workflows().flatMap((file) =>
+    [...readCode(file).matchAll(/\buses: *['"]?(\S+?)['"]?(?: .*)?$/gm)].map(([, action]) => ({ file, action })),
+  );
+  const unpinned = uses.find(({ action }) => !action.startsWith('./') && !/@[\da-f]{40}$/.test(action));
+  return unpinned
+    ? fail(
+        `${unpinned.file} uses ${unpinned.action}, which its owner can change`,
+        'Pin the commit, with the version in a comment',
+      )
+    : ok(`${uses.length} uses, all pinned`);
+}
 
 const SECRET = /(^|\/)(\.env(\.[^/]+)?|key\.json|gha-creds-[^/]*\.json|[^/]+\.(pem|p12|key))$/;
 
-const secrets = {
-  id: 'repository.secrets',
-  async run() {
-    const used = workflows().find((file) =>
-      /\$\{\{[^}]*\bsecrets\.(?!GITHUB_TOKEN\b)|credentials_json/.test(code(file)),
+async function secrets() {
+  const pattern = /\$\{\{[^}]*\bsecrets\.(?!GITHUB_TOKEN\b)|credentials_json/;
+  const used = workflows().find((file) => pattern.test(readCode(file)));
+  if (used)
+    return fail(
+      `${used} uses a secret or a key`,
+      'Sign in with workload_identity_provider of google-github-actions/auth',
     );
-    if (used)
-      return fail(
-        `${used} uses a secret or a key`,
-        'Sign in by google-github-actions/auth with workload_identity_provider',
-      );
-    const { succeeded, output } = await ask('git', ['ls-files']);
-    if (!succeeded) return warn('git does not tell which files it has', 'git init');
-    const tracked = output.split('\n').filter((file) => SECRET.test(file) && file !== '.env.example');
-    return tracked.length > 0
-      ? fail(`git has ${tracked.join(', ')}`, `git rm --cached ${tracked.join(' ')}, and make what is in it worthless`)
-      : ok('neither git nor the workflows have any');
-  },
-};
+  const { succeeded, output } = await execute('git', ['ls-files']);
+  if (!succeeded) return warn('git does not list its files', 'git init');
+  const tracked = output.split('\n').filter((file) => SECRET.test(file) && file !== '.env.example');
+  return tracked.length > 0
+    ? fail(
+        `git tracks ${tracked.join(', ')}`,
+        `git rm --cached ${tracked.join(' ')}, then revoke the credentials in it`,
+      )
+    : ok('none in git and in the workflows');
+}
 
-// ── What gets into the image
+// ── The build context
 
-/** Whether there is such a file or not: the next checkout may have it. */
+/** These must be excluded even if this checkout does not have them. */
 const NEVER_IN_IMAGE = [
   ...['.env', '.env.production', 'key.json', 'gha-creds-0123456789abcdef.json', '.git/config', '.data/api-key'],
   ...['src/.env', 'src/key.json', 'src/platform/auth/gha-creds-0123456789abcdef.json'],
 ];
 
-const context = {
-  id: 'repository.context',
-  run() {
-    const patterns = read('.dockerignore')
-      .split('\n')
-      .filter((line) => line.trim() && !line.startsWith('#'));
-    const loose = patterns.find((pattern) => !/^!?\//.test(pattern));
-    if (loose)
-      return fail(`.dockerignore has ${loose}, which Docker and gcloud read differently`, 'Begin it with a slash');
-    const files = [...NEVER_IN_IMAGE, ...sourceFiles().filter((file) => SECRET.test(file))];
-    const entering = files.filter((file) => enters(file, patterns));
-    if (entering.length > 0)
-      return fail(
-        `.dockerignore lets ${entering.join(', ')} into the image`,
-        'Exclude it in .dockerignore, or move it out of src/',
+function context() {
+  const patterns = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line.trim() && !line.startsWith('#'));
+  const relative = patterns.find((pattern) => !/^!?\//.test(pattern));
+  if (relative)
+    return fail(`Docker and gcloud read ${relative} in .dockerignore differently`, 'Start the pattern with a slash');
+  const sources = readdirSync('src', { recursive: true }).map((file) => `src/${file.replaceAll('\\', '/')}`);
+  const included = [...NEVER_IN_IMAGE, ...sources.filter((file) => SECRET.test(file))].filter(
+    (file) => !isIgnored(file, patterns),
+  );
+  if (included.length > 0) {
+    return fail(
+      `.dockerignore lets ${included.join(', ')} into the image`,
+      'Exclude it in .dockerignore, or move it out of src/',
+    );
+  }
+  return /^#!include:\.dockerignore$/m.test(read('.gcloudignore'))
+    ? ok('no secret can get in')
+    : fail(
+        '.gcloudignore does not include .dockerignore, so Cloud Build gets more files',
+        'Start .gcloudignore with #!include:.dockerignore',
       );
-    return /^#!include:\.dockerignore$/m.test(read('.gcloudignore'))
-      ? ok('no secret can get in')
-      : fail(
-          '.gcloudignore does not include .dockerignore, so Cloud Build would be sent more',
-          'Begin .gcloudignore with #!include:.dockerignore',
-        );
-  },
-};
+}
 
-const sourceFiles = () =>
-  readdirSync('src', { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name).replaceAll('\\', '/'));
+const WILDCARDS = { '**/': '(.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' };
 
-/** As Docker goes by it: the last pattern decides that fits the file or a folder above it. */
-function enters(file, patterns) {
+/** Applies the patterns as Docker does: the last one that matches the file or a parent folder decides. */
+function isIgnored(file, patterns) {
   const parts = file.split('/');
   const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
-  let excluded = false;
-  for (const pattern of patterns) {
-    const expression = new RegExp(
-      `^${pattern
-        .replace(/^!?\//, '')
-        .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-        .replaceAll(
-          /\*\*\/|\*\*|\*|\?/g,
-          (wild) => ({ '**/': '(.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' })[wild],
-        )}$`,
-    );
-    if (paths.some((path) => expression.test(path))) excluded = !pattern.startsWith('!');
-  }
-  return !excluded;
+  const deciding = patterns.findLast((pattern) => {
+    const escaped = pattern.replace(/^!?\//, '').replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`);
+    const expression = new RegExp(`^${escaped.replaceAll(/\*\*\/|\*\*|\*|\?/g, (wildcard) => WILDCARDS[wildcard])}$`);
+    return paths.some((path) => expression.test(path));
+  });
+  return deciding !== undefined && !deciding.startsWith('!');
 }
 
 // ── The state of the checkout
 
-/** What git says, without the lock that `git status` takes to write what it has found. */
-const git = (...args) => ask('git', ['--no-optional-locks', ...args]);
+/** Runs git without the lock that `git status` takes. */
+const git = (...args) => execute('git', ['--no-optional-locks', ...args]);
 
-const clean = {
-  id: 'repository.clean',
-  async run() {
-    const { succeeded, output } = await git('status', '--porcelain');
-    if (!succeeded) return warn('this is no git repository', 'git init');
-    const count = output ? output.split('\n').length : 0;
-    return count > 0
-      ? warn(`${count} files are not committed, and so not deployed`, 'git status')
-      : ok('everything is committed');
-  },
-};
+async function clean() {
+  const { succeeded, output } = await git('status', '--porcelain');
+  if (!succeeded) return warn('not a git repository', 'git init');
+  const count = output ? output.split('\n').length : 0;
+  return count > 0
+    ? warn(`${count} files are not committed, so they will not be deployed`, 'git status')
+    : ok('everything is committed');
+}
 
-const branch = {
-  id: 'repository.branch',
-  async run() {
-    const { succeeded, output } = await git('symbolic-ref', '--short', 'HEAD');
-    if (succeeded && output === 'main') return ok('main');
-    return warn(`${output || 'no branch'} is checked out, and Deploy runs on main`, 'git switch main');
-  },
-};
+async function branch() {
+  const { succeeded, output } = await git('symbolic-ref', '--short', 'HEAD');
+  if (succeeded && output === 'main') return ok('main');
+  return warn(`${output || 'no branch'} is checked out; Deploy runs on main`, 'git switch main');
+}
 
-const pushed = {
-  id: 'repository.pushed',
-  async run() {
-    const { succeeded, output } = await git('rev-list', '--count', '@{upstream}..HEAD');
-    if (!succeeded) return warn('the branch is not on GitHub yet', 'git push --set-upstream origin main');
-    return output === '0' ? ok('GitHub has every commit') : warn(`${output} commits are only here`, 'git push');
-  },
-};
+async function pushed() {
+  const { succeeded, output } = await git('rev-list', '--count', '@{upstream}..HEAD');
+  if (!succeeded) return warn('the branch is not on GitHub yet', 'git push --set-upstream origin main');
+  return output === '0' ? ok('GitHub has every commit') : warn(`${output} commits are not pushed`, 'git push');
+}
 
-const variables = {
-  id: 'repository.variables',
-  async run({ options }) {
-    const { values, problem } = await askVariables(options);
-    if (problem) return warn(`the repository variables cannot be read: ${problem.detail}`, problem.fix);
-    const missing = missingVariables(values, options);
-    return missing.length > 0
-      ? warn(
-          `missing for ${options.environment}: ${missing.join(', ')}`,
-          'deploy/bootstrap.sh --set-vars (with the options of DEPLOYMENT.md)',
-        )
-      : ok(`all are set for ${options.environment}`);
-  },
-};
-
-/** @type {import('./check.mjs').Check[]} */
-export const repository = [
-  ...[infrastructure, roles, dockerfile, port, latest, commit, buildLog, probes],
-  ...[actions, secrets, context, clean, branch, pushed, variables],
-];
+async function variables({ options }) {
+  const { values, problem } = await readVariables(options);
+  if (problem) return warn(`cannot read the repository variables: ${problem.detail}`, problem.fix);
+  const required = readSettings().filter(({ option }) => option === 'always');
+  const missing = required.map(({ name }) => prefixOf(options) + name).filter((name) => !values[name]);
+  return missing.length > 0
+    ? warn(
+        `missing for ${options.environment}: ${missing.join(', ')}`,
+        'deploy/bootstrap.sh --set-vars (with the options of DEPLOYMENT.md)',
+      )
+    : ok(`all are set for ${options.environment}`);
+}

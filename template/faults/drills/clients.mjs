@@ -44,15 +44,15 @@ export const clients = [
       'queries on the database for each second': atMost(1),
       'p99 of a probe (ms)': atMost(20),
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const client = stage.load({ service, rate: 1_000, request: () => ({ path: '/health/ready' }) });
+    async run(fixture) {
+      const service = await fixture.serve();
+      const client = fixture.load({ service, rate: 1_000, request: () => ({ path: '/health/ready' }) });
       await sleep(1_000);
-      const before = stage.proxy.sent;
+      const before = fixture.proxy.sent;
       const from = performance.now();
-      const seconds = stage.seconds(30, 5) / 1000;
+      const seconds = fixture.seconds(30, 5) / 1000;
       await sleep(seconds * 1000);
-      const queries = stage.proxy.sent - before;
+      const queries = fixture.proxy.sent - before;
       const journal = (await client.stop()).between(from);
       return {
         'failed probes': journal.failed.count,
@@ -74,17 +74,17 @@ export const clients = [
       'longest turn of the event loop (ms)': atMost(200),
       'slow connections that are still open after a minute': inLongForm(exactly(0)),
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const good = stage.load({ service, rate: 100, request: read });
+    async run(fixture) {
+      const service = await fixture.serve();
+      const good = fixture.load({ service, rate: 100, request: read });
       await sleep(4_000); // while V8 compiles, nothing is measured
       const calmAt = performance.now();
-      await sleep(stage.seconds(10, 5));
+      await sleep(fixture.seconds(10, 5));
       await service.tell('loop');
       const hostileAt = performance.now();
       const slow = [
         ...(await openSlowly(service, 400, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ')),
-        ...(await openSlowly(service, 50, slowPost(stage))),
+        ...(await openSlowly(service, 50, slowPost(fixture))),
         ...(await openSlowly(service, 50, 'NO REQUEST\r\n\r\n')),
       ];
       let turn = 0;
@@ -92,12 +92,12 @@ export const clients = [
         for (const socket of slow.slice(turn * 10, turn * 10 + 10)) if (socket.writable) socket.write('x');
         turn = (turn + 1) % 50;
       }, 20);
-      stage.defer(() => {
+      fixture.defer(() => {
         clearInterval(drip);
         slow.forEach((socket) => socket.destroy());
       });
-      const flood = stage.load({ service, rate: 50, request: bad });
-      await sleep(stage.seconds(60, 7));
+      const flood = fixture.load({ service, rate: 50, request: bad });
+      await sleep(fixture.seconds(60, 7));
       const wrong = (await flood.stop()).filter(isWrong);
       const longestTurn = await service.tell('loop');
       const open = slow.filter(({ destroyed }) => !destroyed).length;
@@ -118,8 +118,8 @@ export const clients = [
   },
 ];
 
-function slowPost({ subject }) {
-  const headers = Object.entries(subject.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+function slowPost({ target }) {
+  const headers = Object.entries(target.headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return `POST /v1/vouchers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n${headers.join('')}\r\n{`;
 }
 

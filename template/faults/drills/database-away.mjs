@@ -28,22 +28,22 @@ function away({ name, title, recoversWithinMs, take }) {
       'sessions on the server afterwards': atMost(POOL_MAX + PROBE_CONNECTIONS),
       ...written,
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const probes = stage.probe(service);
-      const client = stage.load({ service, rate: 100 });
-      await sleep(stage.seconds(3, 1));
+    async run(fixture) {
+      const service = await fixture.serve();
+      const probes = fixture.probe(service);
+      const client = fixture.load({ service, rate: 100 });
+      await sleep(fixture.seconds(3, 1));
 
       const goneAt = performance.now();
-      const bringBack = await take(stage);
-      await sleep(stage.seconds(30, 4));
+      const bringBack = await take(fixture);
+      await sleep(fixture.seconds(30, 4));
       await bringBack();
       const backAt = performance.now();
       const readyAfter = await timeUntil(() => probes.ready.between(backAt).served.count > 0);
-      await sleep(Math.max(0, stage.seconds(recoversWithinMs / 1000 + 5, recoversWithinMs / 1000 + 1) - readyAfter));
+      await sleep(Math.max(0, fixture.seconds(recoversWithinMs / 1000 + 5, recoversWithinMs / 1000 + 1) - readyAfter));
 
       // The traffic may never come to the connections at the pool's bottom.
-      const burst = await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, read(number))));
+      const burst = await Promise.all(Array.from({ length: 20 }, (_, number) => fixture.send(service, read(number))));
       const journal = await client.stop();
       const failed = journal.between(goneAt).failed;
       const failedLate = journal.between(backAt).failed.entries.map(({ at }) => at - backAt);
@@ -57,8 +57,8 @@ function away({ name, title, recoversWithinMs, take }) {
         'ready again after (ms)': readyAfter,
         'last failure, after it was back (ms)': Math.max(0, ...failedLate),
         'calls of 20 at once that fail then': new Journal(burst).failed.count,
-        'sessions on the server afterwards': (await stage.database.sessions()).length,
-        ...(await stage.check(service, client)),
+        'sessions on the server afterwards': (await fixture.database.sessions()).length,
+        ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
     },
@@ -95,9 +95,9 @@ export const databaseAway = [
     name: 'X1',
     title: 'PostgreSQL stands still with its connections open (SIGSTOP), at 100 requests/s',
     recoversWithinMs: 5_000,
-    async take(stage) {
-      const thaw = await stage.postgres.freeze();
-      stage.defer(thaw);
+    async take(fixture) {
+      const thaw = await fixture.postgres.freeze();
+      fixture.defer(thaw);
       return thaw;
     },
   }),
@@ -111,12 +111,12 @@ export const databaseAway = [
       'failed calls (%)': atMost(5),
       ...written,
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const client = stage.load({ service, rate: 100 });
-      for (let second = 0; second < stage.seconds(60, 5) / 1000; second++) {
+    async run(fixture) {
+      const service = await fixture.serve();
+      const client = fixture.load({ service, rate: 100 });
+      for (let second = 0; second < fixture.seconds(60, 5) / 1000; second++) {
         await sleep(1_000);
-        await stage.database.terminateSessions();
+        await fixture.database.terminateSessions();
       }
       const journal = await client.stop();
       return {
@@ -124,7 +124,7 @@ export const databaseAway = [
         'failures that are no 503 problem with Retry-After': journal.botched.count,
         'failed reads (%)': (100 * journal.of('read').failed.count) / journal.of('read').count,
         'failed calls (%)': (100 * journal.failed.count) / journal.count,
-        ...(await stage.check(service, client)),
+        ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
     },
@@ -138,14 +138,14 @@ export const databaseAway = [
       'failures that are no 503 problem with Retry-After': exactly(0),
       'ready after the database (ms)': atMost(2_000),
     },
-    async run(stage) {
-      await stage.migrate();
-      stage.proxy.down();
-      const service = await stage.listen({ listensWithinMs: 5_000 });
-      const probes = stage.probe(service);
-      const client = stage.load({ service, rate: 10 });
-      await sleep(stage.seconds(45, 4));
-      await stage.proxy.up();
+    async run(fixture) {
+      await fixture.migrate();
+      fixture.proxy.down();
+      const service = await fixture.listen({ listensWithinMs: 5_000 });
+      const probes = fixture.probe(service);
+      const client = fixture.load({ service, rate: 10 });
+      await sleep(fixture.seconds(45, 4));
+      await fixture.proxy.up();
       const backAt = performance.now();
       const readyAfter = await timeUntil(() => service.exit || probes.ready.between(backAt).served.count > 0);
       const journal = await client.stop();

@@ -8,12 +8,12 @@ const locked = voucher(0);
 const change = (number) => patch(locked, { description: `change ${number}` });
 
 /** How old a statement or a transaction of the service ever was on the server, looked at all the time. */
-function watchSessions(stage) {
+function watchSessions(fixture) {
   const oldest = { active: 0, 'idle in transaction': 0 };
   let stopped = false;
   const watching = (async () => {
     while (!stopped) {
-      for (const { state, ms } of await stage.database.sessions()) {
+      for (const { state, ms } of await fixture.database.sessions()) {
         if (state in oldest) oldest[state] = Math.max(oldest[state], Number(ms));
       }
       await sleep(100);
@@ -23,7 +23,7 @@ function watchSessions(stage) {
     stopped = true;
     await watching;
   };
-  stage.defer(oldest.stop);
+  fixture.defer(oldest.stop);
   return oldest;
 }
 
@@ -83,12 +83,12 @@ export const databaseTimeout = [
       'p99 of a read, which only waits for the pool (ms)': atMost(1_100),
       'last failure, after the lock was gone (ms)': atMost(2_000),
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const probes = stage.probe(service);
-      const unlock = await stage.database.lock(locked.code);
-      stage.defer(unlock);
-      const client = stage.load({
+    async run(fixture) {
+      const service = await fixture.serve();
+      const probes = fixture.probe(service);
+      const unlock = await fixture.database.lock(locked.code);
+      fixture.defer(unlock);
+      const client = fixture.load({
         service,
         rate: 200,
         request: (number) => (number % 2 ? change(number) : read(number)),
@@ -96,10 +96,10 @@ export const databaseTimeout = [
       let waiting = 0;
       await timeUntil(
         async () => {
-          waiting = Math.max(waiting, (await stage.database.sessions(`wait_event_type = 'Lock'`)).length);
+          waiting = Math.max(waiting, (await fixture.database.sessions(`wait_event_type = 'Lock'`)).length);
           return false;
         },
-        stage.seconds(30, 5),
+        fixture.seconds(30, 5),
       );
       await unlock();
       const freeAt = performance.now();
@@ -136,55 +136,58 @@ export const databaseTimeout = [
       'oldest open transaction on the server (ms)': atMost(2_500),
       'reads that fail afterwards': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
-      const oldest = watchSessions(stage);
-      const mix = stage.load({ service, rate: 20 });
-      stage.proxy.latencyMs = 1_000; // in each direction
-      await sleep(stage.seconds(30, 4));
-      stage.proxy.latencyMs = 0;
-      await until(async () => (await stage.send(service, read())).status === 200);
+    async run(fixture) {
+      const service = await fixture.serve({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
+      const oldest = watchSessions(fixture);
+      const mix = fixture.load({ service, rate: 20 });
+      fixture.proxy.latencyMs = 1_000; // in each direction
+      await sleep(fixture.seconds(30, 4));
+      fixture.proxy.latencyMs = 0;
+      await until(async () => (await fixture.send(service, read())).status === 200);
       const slow = await mix.stop();
 
-      const unlock = await stage.database.lock(locked.code);
-      stage.defer(unlock);
-      const changes = stage.load({ service, rate: 20, request: change });
+      const unlock = await fixture.database.lock(locked.code);
+      fixture.defer(unlock);
+      const changes = fixture.load({ service, rate: 20, request: change });
       let waited = 0;
       await timeUntil(
         async () => {
-          waited = Math.max(waited, (await stage.database.sessions(`wait_event_type = 'Lock'`)).length);
+          waited = Math.max(waited, (await fixture.database.sessions(`wait_event_type = 'Lock'`)).length);
           return false;
         },
-        stage.seconds(60, 4),
+        fixture.seconds(60, 4),
       );
       const refused = await changes.stop();
 
       const hangUp = new AbortController();
-      const abandoned = Array.from({ length: 5 }, () => stage.send(service, { ...change(0), signal: hangUp.signal }));
-      await until(async () => (await stage.database.sessions(`wait_event_type = 'Lock'`)).length === 5);
+      const abandoned = Array.from({ length: 5 }, () => fixture.send(service, { ...change(0), signal: hangUp.signal }));
+      await until(async () => (await fixture.database.sessions(`wait_event_type = 'Lock'`)).length === 5);
       hangUp.abort();
       await Promise.all(abandoned);
-      await timeUntil(async () => (await stage.database.sessions(`wait_event_type = 'Lock'`)).length === 0, 1_500);
-      const left = (await stage.database.sessions(`wait_event_type = 'Lock'`)).length;
+      await timeUntil(async () => (await fixture.database.sessions(`wait_event_type = 'Lock'`)).length === 0, 1_500);
+      const left = (await fixture.database.sessions(`wait_event_type = 'Lock'`)).length;
       await unlock();
 
-      await stage.database.onUpdate('SEED-%', 'PERFORM pg_sleep(3)');
-      const sleepers = stage.load({ service, rate: 5, request: (number) => redeem(voucher(number).code) });
-      await sleep(stage.seconds(10, 3));
+      await fixture.database.onUpdate('SEED-%', 'PERFORM pg_sleep(3)');
+      const sleepers = fixture.load({ service, rate: 5, request: (number) => redeem(voucher(number).code) });
+      await sleep(fixture.seconds(10, 3));
       const ended = await sleepers.stop();
-      await stage.database.offUpdate();
+      await fixture.database.offUpdate();
 
-      stage.proxy.latencyMs = 100;
-      const cut = stage.send(service, redeem());
-      await until(async () => (await stage.database.sessions(`state = 'idle in transaction'`)).length > 0);
-      stage.proxy.blackHole();
-      await timeUntil(async () => (await stage.database.sessions(`state = 'idle in transaction'`)).length === 0, 5_000);
-      await stage.proxy.up();
+      fixture.proxy.latencyMs = 100;
+      const cut = fixture.send(service, redeem());
+      await until(async () => (await fixture.database.sessions(`state = 'idle in transaction'`)).length > 0);
+      fixture.proxy.blackHole();
+      await timeUntil(
+        async () => (await fixture.database.sessions(`state = 'idle in transaction'`)).length === 0,
+        5_000,
+      );
+      await fixture.proxy.up();
       await cut;
       await oldest.stop();
       await until(() => service.isReady());
       const after = new Journal(
-        await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, read(number)))),
+        await Promise.all(Array.from({ length: 20 }, (_, number) => fixture.send(service, read(number)))),
       );
       return {
         'ends of the process': service.exit ? 1 : 0,
@@ -211,20 +214,20 @@ export const databaseTimeout = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve({ databaseHost: 'database.drill' });
-      const client = stage.load({ service, rate: 100 });
+    async run(fixture) {
+      const service = await fixture.serve({ databaseHost: 'database.drill' });
+      const client = fixture.load({ service, rate: 100 });
       const recoveries = [];
       const outcomes = {};
       for (const [name, fault] of Object.entries(flavours)) {
-        const undo = () => fault.end(stage, service);
-        stage.defer(() => (service.exit ? undefined : undo()));
+        const undo = () => fault.end(fixture, service);
+        fixture.defer(() => (service.exit ? undefined : undo()));
         const beganAt = performance.now();
-        await fault.begin(stage, service);
-        await sleep(stage.seconds(10, 1));
+        await fault.begin(fixture, service);
+        await sleep(fixture.seconds(10, 1));
         await undo();
         outcomes[name] = client.journal.between(beganAt);
-        recoveries.push(await timeUntil(async () => (await recovered(stage, service)) || service.exit, 10_000));
+        recoveries.push(await timeUntil(async () => (await recovered(fixture, service)) || service.exit, 10_000));
         outcomes[name] = client.journal.between(beganAt);
       }
       const journal = await client.stop();
@@ -239,7 +242,7 @@ export const databaseTimeout = [
         'faults that nobody noticed': unnoticed.filter((name) => outcomes[name].failed.count === 0).length,
         'failures that are no 503 problem with Retry-After': journal.botched.count,
         'slowest recovery (ms)': Math.max(...recoveries),
-        ...(await stage.check(service, client)),
+        ...(await fixture.check(service, client)),
         outcomes: Object.entries(outcomes)
           .map(([name, { summary }]) => `\n            ${name}: ${summary}`)
           .join(''),
@@ -250,7 +253,10 @@ export const databaseTimeout = [
 
 let attempts = 0;
 
-async function recovered(stage, service) {
-  const answers = await Promise.all([stage.send(service, read()), stage.send(service, create(`AGAIN-${attempts++}`))]);
+async function recovered(fixture, service) {
+  const answers = await Promise.all([
+    fixture.send(service, read()),
+    fixture.send(service, create(`AGAIN-${attempts++}`)),
+  ]);
   return answers.every(({ status }) => status === 200 || status === 201);
 }

@@ -26,24 +26,24 @@ export const load = [
       'p99 of a probe (ms)': atMost(2_000), // deploy/service.yaml waits so long for readiness
       'failures a second after it is over': exactly(0),
     },
-    async run(stage) {
+    async run(fixture) {
       // Past the proxy, which would share a processor with the client.
-      const service = await stage.serve({ databaseUrl: stage.database.url() });
-      await most(stage, service, 3_000); // while V8 compiles
-      const most1 = await most(stage, service, stage.seconds(10, 4));
-      const probes = stage.probe(service);
+      const service = await fixture.serve({ databaseUrl: fixture.database.url() });
+      await most(fixture, service, 3_000); // while V8 compiles
+      const most1 = await most(fixture, service, fixture.seconds(10, 4));
+      const probes = fixture.probe(service);
       // As a front end does, which keeps its connections. Node accepts one at each turn of its loop: where each request
       // comes on a new one, most of the time that is measured is spent before the service has heard of it.
-      const client = stage.load({ service, rate: 3 * most1, request: page, connections: 256 });
+      const client = fixture.load({ service, rate: 3 * most1, request: page, connections: 256 });
       await sleep(6_000); // until it has them
       const from = performance.now();
-      await sleep(stage.seconds(20, 5));
+      await sleep(fixture.seconds(20, 5));
       const to = performance.now();
       const journal = await client.stop();
       const endedAt = performance.now();
       const window = journal.filter(({ at, ms }) => at + ms >= from && at + ms < to);
       await sleep(1_000);
-      const after = new Journal(await Promise.all(Array.from({ length: 20 }, () => stage.send(service, page()))));
+      const after = new Journal(await Promise.all(Array.from({ length: 20 }, () => fixture.send(service, page()))));
       await probes.stop();
       const slowestProbe = (...times) =>
         Math.max(...[probes.live, probes.ready].map((each) => each?.between(...times).percentile(99) ?? 0));
@@ -78,16 +78,16 @@ export const load = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve({ nodeOptions: ['--expose-gc'] });
-      const client = stage.load({ service, rate: 100 });
-      const minutes = stage.isSoak ? SOAK.minutes : 0.4;
-      const every = stage.isSoak ? SOAK.everyMinutes : 0.1;
+    async run(fixture) {
+      const service = await fixture.serve({ nodeOptions: ['--expose-gc'] });
+      const client = fixture.load({ service, rate: 100 });
+      const minutes = fixture.isSoak ? SOAK.minutes : 0.4;
+      const every = fixture.isSoak ? SOAK.everyMinutes : 0.1;
       const measured = [];
       for (let minute = 0; minute < minutes; minute += every) {
         await sleep(every * 60_000);
-        measured.push(await measure(stage, service, client));
-        await stage.database.terminateSessions();
+        measured.push(await measure(fixture, service, client));
+        await fixture.database.terminateSessions();
       }
       const journal = await client.stop();
       const [, first] = measured; // the service is warm by then
@@ -98,7 +98,7 @@ export const load = [
         'growth of the heap, after a collection (MB)': (last.memory - first.memory) / 1024 ** 2,
         'growth of open files and sockets': last.files - first.files,
         'sessions on the server, at most': Math.max(...measured.map(({ sessions }) => sessions)),
-        ...(await stage.check(service, client)),
+        ...(await fixture.check(service, client)),
         outcomes: journal.summary,
         measured: measured
           .map(
@@ -111,8 +111,8 @@ export const load = [
   },
 ];
 
-async function measure(stage, service, client) {
-  const sessions = (await stage.database.sessions()).length;
+async function measure(fixture, service, client) {
+  const sessions = (await fixture.database.sessions()).length;
   return {
     memory: await service.tell('memory'),
     // Without those that belong to its clients, and to the sessions counted beside.
@@ -122,13 +122,13 @@ async function measure(stage, service, client) {
 }
 
 /** @returns how many requests a second it answers to 32 clients that each wait for their answer */
-async function most(stage, service, forMs) {
+async function most(fixture, service, forMs) {
   const until = performance.now() + forMs;
   let count = 0;
   await Promise.all(
     Array.from({ length: 32 }, async () => {
       while (performance.now() < until) {
-        const { status } = await stage.send(service, { ...page(), agent: stage.agent });
+        const { status } = await fixture.send(service, { ...page(), agent: fixture.agent });
         if (status === 200) count++;
       }
     }),

@@ -22,21 +22,21 @@ export const stopping = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      await stage.migrate();
+    async run(fixture) {
+      await fixture.migrate();
       const balancer = new Balancer();
       const all = [];
       const start = async () => {
-        const service = await stage.listen({ env: { SHUTDOWN_DELAY_MS: '1000' } });
+        const service = await fixture.listen({ env: { SHUTDOWN_DELAY_MS: '1000' } });
         await balancer.add(service);
         all.push(service);
         return service;
       };
       const running = [await start(), await start()];
       // Every other request on a new connection, the others on connections that are kept alive.
-      const client = stage.load({ rate: RATE, to: () => balancer.next(), fresh: true });
-      const restarts = stage.isLong ? 20 : 4;
-      const perRestart = (RATE * stage.seconds(6, 2)) / 1000;
+      const client = fixture.load({ rate: RATE, to: () => balancer.next(), fresh: true });
+      const restarts = fixture.isLong ? 20 : 4;
+      const perRestart = (RATE * fixture.seconds(6, 2)) / 1000;
       const exits = [];
       for (let count = 1; count <= restarts; count++) {
         await until(() => client.journal.count >= count * perRestart);
@@ -49,7 +49,7 @@ export const stopping = [
       }
       const journal = await client.stop();
       const answers = journal.filter(({ status }) => status !== undefined).count;
-      const lines = () => all.flatMap((service) => service.lines.filter(stage.subject.tellsOfAnswer)).length;
+      const lines = () => all.flatMap((service) => service.lines.filter(fixture.target.tellsOfAnswer)).length;
       await timeUntil(() => lines() === answers, 2_000);
       return {
         restarts: exits.length,
@@ -58,7 +58,7 @@ export const stopping = [
         'exit codes other than 0': exits.filter(({ code }) => code !== 0).length,
         'slowest exit (ms)': Math.max(...exits.map(({ ms }) => ms)),
         'answers without their line in the log': answers - lines(),
-        ...(await stage.check(running[0], client)),
+        ...(await fixture.check(running[0], client)),
         outcomes: journal.summary,
       };
     },
@@ -73,23 +73,23 @@ export const stopping = [
       'exit code': exactly(0),
       'exit after the last answer (ms)': atMost(250),
     },
-    async run(stage) {
-      const service = await stage.serve({
+    async run(fixture) {
+      const service = await fixture.serve({
         env: { SHUTDOWN_DELAY_MS: '500', DATABASE_STATEMENT_TIMEOUT_MS: '15000' },
       });
       const agent = new Agent({ keepAlive: true });
-      stage.defer(() => agent.destroy());
-      await Promise.all(Array.from({ length: 20 }, (_, number) => stage.send(service, { ...read(number), agent })));
-      await stage.database.onUpdate(SHARED, `PERFORM pg_sleep(${stage.seconds(5, 2) / 1000})`);
-      const slow = stage.send(service, redeem()).then((entry) => ({ ...entry, endedAt: performance.now() }));
-      await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
+      fixture.defer(() => agent.destroy());
+      await Promise.all(Array.from({ length: 20 }, (_, number) => fixture.send(service, { ...read(number), agent })));
+      await fixture.database.onUpdate(SHARED, `PERFORM pg_sleep(${fixture.seconds(5, 2) / 1000})`);
+      const slow = fixture.send(service, redeem()).then((entry) => ({ ...entry, endedAt: performance.now() }));
+      await until(async () => (await fixture.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
 
       const stopped = service.stop();
       await until(async () => !(await service.isReady()));
       // Half of them on connections that were open before.
       const late = await Promise.all(
         Array.from({ length: 20 }, (_, number) =>
-          stage.send(service, { ...read(number), agent: number % 2 ? agent : false }),
+          fixture.send(service, { ...read(number), agent: number % 2 ? agent : false }),
         ),
       );
       const answer = await slow;
@@ -113,16 +113,16 @@ export const stopping = [
       'time that the server keeps it (s)': atLeast(601),
       'connections lost while idle': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve();
+    async run(fixture) {
+      const service = await fixture.serve();
       const agent = new Agent({ keepAlive: true });
-      stage.defer(() => agent.destroy());
+      fixture.defer(() => agent.destroy());
       const first = await Promise.all(
         Array.from({ length: 5 }, () => send(service.url, { path: '/health/live', agent })),
       );
       const sockets = Object.values(agent.freeSockets).flat();
       // Node's own default is 5 s, and 65 s from version 26.
-      const idleMs = stage.seconds(70, 7);
+      const idleMs = fixture.seconds(70, 7);
       await Promise.race([sleep(idleMs), ...sockets.map((socket) => once(socket, 'close'))]);
       const lost = sockets.filter(({ destroyed }) => destroyed).length;
       const [, seconds] = /timeout=(\d+)/.exec(first[0].answerHeaders['keep-alive'] ?? '') ?? [];
@@ -144,11 +144,11 @@ const crash = (name, how, title) => ({
     'exit code': exactly(1),
     'exit after (ms)': atMost(9_000),
   },
-  async run(stage) {
-    const service = await stage.serve();
-    await stage.database.onUpdate(SHARED, 'PERFORM pg_sleep(1)');
-    const slow = stage.send(service, redeem());
-    await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
+  async run(fixture) {
+    const service = await fixture.serve();
+    await fixture.database.onUpdate(SHARED, 'PERFORM pg_sleep(1)');
+    const slow = fixture.send(service, redeem());
+    await until(async () => (await fixture.database.sessions(`wait_event = 'PgSleep'`)).length === 1);
     await service.tell(how);
     const exitMs = await timeUntil(() => service.exit);
     return {
@@ -171,17 +171,17 @@ export const crashing = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve({ nodeOptions: ['--max-old-space-size=128'] });
+    async run(fixture) {
+      const service = await fixture.serve({ nodeOptions: ['--max-old-space-size=128'] });
       let current = service;
-      const client = stage.load({ to: () => current.url, rate: 100 });
+      const client = fixture.load({ to: () => current.url, rate: 100 });
       await sleep(1_000);
       await service.tell('exhaust');
       await timeUntil(() => service.exit);
-      current = await (await stage.listen()).ready();
+      current = await (await fixture.listen()).ready();
       return {
         'ends of the process': service.exit ? 1 : 0,
-        ...(await stage.check(current, client)),
+        ...(await fixture.check(current, client)),
         outcomes: client.journal.summary,
       };
     },
@@ -196,22 +196,22 @@ export const crashing = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const client = stage.load({ service, rate: 100 });
+    async run(fixture) {
+      const service = await fixture.serve();
+      const client = fixture.load({ service, rate: 100 });
       const request = redeem();
       const answers = new Set();
       for (const hours of [0, 1, -1, 0]) {
         await service.tell('clock', hours * 3_600_000);
-        answers.add((await stage.send(service, request)).answer);
-        await sleep(stage.seconds(10, 1));
+        answers.add((await fixture.send(service, request)).answer);
+        await sleep(fixture.seconds(10, 1));
       }
       const journal = await client.stop();
       return {
         'ends of the process': service.exit ? 1 : 0,
         'failed calls': journal.failed.count,
         'different answers to one Idempotency-Key': answers.size,
-        ...(await stage.check(service, client)),
+        ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
     },

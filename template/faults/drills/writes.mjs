@@ -8,41 +8,41 @@ export const writes = [
   {
     name: 'R11',
     title: '50 equal Idempotency-Keys over two instances, one of which is killed on the way',
-    notForPeer: 'It has no Idempotency-Key.',
+    notForBaseline: 'It has no Idempotency-Key.',
     limits: {
       'redemptions for each key': exactly(1),
       'different answers to one key': exactly(1),
       'answers other than 201 and 409': exactly(0),
       'answer to another body with that key': exactly(422),
     },
-    async run(stage) {
-      await stage.migrate();
-      const [lasting, victim] = await Promise.all([stage.listen(), stage.listen()]);
-      const rounds = stage.isLong ? 5 : 2;
+    async run(fixture) {
+      await fixture.migrate();
+      const [lasting, victim] = await Promise.all([fixture.listen(), fixture.listen()]);
+      const rounds = fixture.isLong ? 5 : 2;
       const different = [];
       const others = new Journal();
       let other;
       let killed = victim;
-      await stage.database.onUpdate(SHARED, 'PERFORM pg_sleep(0.3)');
+      await fixture.database.onUpdate(SHARED, 'PERFORM pg_sleep(0.3)');
       for (let round = 0; round < rounds; round++) {
         await Promise.all([lasting.ready(), killed.ready()]);
         const request = redeem();
-        const first = stage.send(killed, request);
-        await until(async () => (await stage.database.sessions(`wait_event = 'PgSleep'`)).length > 0);
-        const rest = Array.from({ length: 49 }, (_, number) => stage.send(number % 2 ? lasting : killed, request));
+        const first = fixture.send(killed, request);
+        await until(async () => (await fixture.database.sessions(`wait_event = 'PgSleep'`)).length > 0);
+        const rest = Array.from({ length: 49 }, (_, number) => fixture.send(number % 2 ? lasting : killed, request));
         await Promise.race(rest);
         killed.signal('SIGKILL');
         const answers = await Promise.all([first, ...rest]);
         // Whoever has no answer asks the instance that is left until there is one.
-        const repeats = await Promise.all(answers.map(() => untilAnswered(stage, lasting, request)));
+        const repeats = await Promise.all(answers.map(() => untilAnswered(fixture, lasting, request)));
         const all = new Journal([...answers, ...repeats]);
         different.push(new Set(all.served.entries.map(({ answer }) => answer)).size);
         for (const entry of all.filter(({ status }) => status !== undefined && ![201, 409].includes(status)).entries)
           others.add(entry);
-        other = await stage.send(lasting, { ...request, body: { reference: 'another' } });
-        if (round < rounds - 1) killed = await stage.listen();
+        other = await fixture.send(lasting, { ...request, body: { reference: 'another' } });
+        if (round < rounds - 1) killed = await fixture.listen();
       }
-      const [{ redemptions }] = await stage.database.query('SELECT redemptions FROM vouchers WHERE code = $1', [
+      const [{ redemptions }] = await fixture.database.query('SELECT redemptions FROM vouchers WHERE code = $1', [
         SHARED,
       ]);
       return {
@@ -57,36 +57,36 @@ export const writes = [
   {
     name: 'R12',
     title: '100 clients change one voucher at once, each with the ETag that it has read',
-    notForPeer: 'It has no ETag and no If-Match: the last change wins.',
+    notForBaseline: 'It has no ETag and no If-Match: the last change wins.',
     limits: {
       'changes that won with one and the same ETag': exactly(1),
       'answers other than 200, 412 and 503': exactly(0),
       'changes that are lost': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve();
-      const target = voucher(0);
-      const { answerHeaders } = await stage.send(service, read(0));
+    async run(fixture) {
+      const service = await fixture.serve();
+      const patched = voucher(0);
+      const { answerHeaders } = await fixture.send(service, read(0));
       const rivals = await Promise.all(
         Array.from({ length: 100 }, (_, number) =>
-          stage.send(service, patch(target, { metadata: { count: 0, number } }, { 'if-match': answerHeaders.etag })),
+          fixture.send(service, patch(patched, { metadata: { count: 0, number } }, { 'if-match': answerHeaders.etag })),
         ),
       );
       const all = new Journal([...rivals]);
       const addOne = async () => {
         for (;;) {
-          const { answer, answerHeaders: headers, status } = await stage.send(service, read(0));
+          const { answer, answerHeaders: headers, status } = await fixture.send(service, read(0));
           if (status !== 200) continue;
           const metadata = { count: JSON.parse(answer).metadata.count + 1 };
-          const changed = await stage.send(service, patch(target, { metadata }, { 'if-match': headers.etag }));
+          const changed = await fixture.send(service, patch(patched, { metadata }, { 'if-match': headers.etag }));
           all.add(changed);
           if (changed.status === 200) return;
         }
       };
       await Promise.race([Promise.all(Array.from({ length: 100 }, addOne)), sleep(60_000, undefined, { ref: false })]);
-      const [{ count }] = await stage.database.query(
+      const [{ count }] = await fixture.database.query(
         `SELECT (metadata->>'count')::integer AS count FROM vouchers WHERE id = $1`,
-        [target.id],
+        [patched.id],
       );
       return {
         'changes that won with one and the same ETag': new Journal(rivals).served.count,
@@ -106,41 +106,41 @@ export const writes = [
       'acknowledged writes that are lost': exactly(0),
       'writes done twice': exactly(0),
     },
-    async run(stage) {
-      const service = await stage.serve();
+    async run(fixture) {
+      const service = await fixture.serve();
       let commits = 0;
       let cut = 0;
       // A new voucher is one statement, and its own commit.
-      stage.proxy.cutsAfter = (data) => {
+      fixture.proxy.cutsAfter = (data) => {
         if (!data.includes('COMMIT') && !data.includes('INSERT INTO "vouchers"')) return false;
         commits++;
         if (commits % 5 > 0) return false;
         cut++;
         return true;
       };
-      const client = stage.load({
+      const client = fixture.load({
         service,
         rate: 50,
         request: (number) => (number % 2 ? redeem(voucher(number).code) : create(`CUT-${number}`)),
       });
-      await sleep(stage.seconds(30, 4));
+      await sleep(fixture.seconds(30, 4));
       const journal = await client.stop();
-      stage.proxy.cutsAfter = () => false;
+      fixture.proxy.cutsAfter = () => false;
       return {
         'commits without an answer': cut,
         'failures that are no 503 problem with Retry-After': journal.botched.count,
         'slowest call (ms)': journal.percentile(100),
-        ...(await stage.check(service, client)),
+        ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
     },
   },
 ];
 
-async function untilAnswered(stage, service, request) {
+async function untilAnswered(fixture, service, request) {
   let answer;
   await timeUntil(async () => {
-    answer = await stage.send(service, request);
+    answer = await fixture.send(service, request);
     return answer.status === 201;
   });
   return answer;

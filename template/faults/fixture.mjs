@@ -12,21 +12,21 @@ import { mixed, seed } from './workload.mjs';
 /** Probes are sent so often. */
 const PROBE_MS = 100;
 
-/** What one drill works with: a database of its own behind a proxy, and services. All of it ends with the drill. */
-export class Stage {
+/** The database, proxy and services of one drill. Closed when the drill ends. */
+export class Fixture {
   #stack = new AsyncDisposableStack();
   #services = [];
   /** For requests that need no connection of their own. */
   agent = new Agent({ keepAlive: true });
 
-  static async open({ subject, postgres, isLong, isSoak, name }) {
-    const stage = new Stage();
-    Object.assign(stage, { subject, postgres, isLong, isSoak });
-    stage.database = await postgres.create(`drill_${name.toLowerCase().replace('-', '_')}`);
-    stage.proxy = await Proxy.start(postgres.port);
-    stage.#stack.defer(() => stage.proxy.stop());
-    stage.#stack.defer(() => stage.agent.destroy());
-    return stage;
+  static async open({ target, postgres, isLong, isSoak, name }) {
+    const fixture = new Fixture();
+    Object.assign(fixture, { target, postgres, isLong, isSoak });
+    fixture.database = await postgres.create(`drill_${name.toLowerCase().replace('-', '_')}`);
+    fixture.proxy = await Proxy.start(postgres.port);
+    fixture.#stack.defer(() => fixture.proxy.stop());
+    fixture.#stack.defer(() => fixture.agent.destroy());
+    return fixture;
   }
 
   async close() {
@@ -43,13 +43,13 @@ export class Stage {
     this.#stack.defer(undo);
   }
 
-  /** The schema, what the workload reads, and whom the subject knows. */
+  /** The schema, what the workload reads, and the API key of the target. */
   async migrate() {
     const { code, output } = await this.runProgram('dist/migrate.js').ended;
     if (code !== 0) throw new Error(`the migrations fail: ${output}`);
     await seed(this.database);
-    if (!this.subject.key) return;
-    const { id, hash, name, scopes } = this.subject.key;
+    if (!this.target.key) return;
+    const { id, hash, name, scopes } = this.target.key;
     await this.database.query('INSERT INTO api_keys (id, hash, name, scopes) VALUES ($1, $2, $3, $4)', [
       id,
       hash,
@@ -73,7 +73,7 @@ export class Stage {
 
   /** The service on the drill's database, through the proxy. Resolves when it listens. */
   async listen(options = {}) {
-    const service = await Service.start(this.subject, {
+    const service = await Service.start(this.target, {
       databaseUrl: this.database.url(this.proxy.port, options.databaseHost),
       ...options,
     });
@@ -106,7 +106,7 @@ export class Stage {
 
   /** The request with what lets it in. */
   as(request) {
-    return { ...request, headers: { ...request.headers, ...this.subject.headers } };
+    return { ...request, headers: { ...request.headers, ...this.target.headers } };
   }
 
   send(service, request) {
@@ -115,7 +115,7 @@ export class Stage {
 
   /** Asks for liveness, where there is such a probe, and readiness until the drill ends. @returns what they said */
   probe(service) {
-    const probes = { ready: new Journal(), ...(this.subject.hasLiveness && { live: new Journal() }) };
+    const probes = { ready: new Journal(), ...(this.target.hasLiveness && { live: new Journal() }) };
     const stop = new AbortController();
     const ask = async (name) => {
       while (!stop.signal.aborted) {
@@ -137,7 +137,7 @@ export class Stage {
     const journal = new Journal(
       (await Promise.all(clients.map((client) => client.stop()))).flatMap(({ entries }) => entries),
     );
-    await settle(this.subject, service.url, journal);
+    await settle(this.target, service.url, journal);
     return check(this.database, journal);
   }
 }

@@ -12,7 +12,7 @@ import { freshCopy } from '../support/fresh-copy.mjs';
 const SKILLS = '.agents/skills';
 const GUIDES = ['AGENTS.md', ...readdirSync(SKILLS).map((name) => `${SKILLS}/${name}/SKILL.md`)];
 
-const clone = freshCopy('tour');
+const clone = freshCopy('quickstart');
 after(() => clone.remove());
 const read = (file) => readFileSync(join(clone.folder, file), 'utf8');
 
@@ -21,8 +21,8 @@ function passes(line) {
   assert.equal(status, 0, `${line}\n${output}`);
 }
 
-const [, tour] = /```sh tour\n(.*?)```/s.exec(readFileSync('README.md', 'utf8'));
-const lines = tour.trim().split('\n');
+const [, quickstart] = /```sh quickstart\n(.*?)```/s.exec(readFileSync('README.md', 'utf8'));
+const lines = quickstart.trim().split('\n');
 
 test('the first hour', { timeout: 600_000 }, async (context) => {
   assert.ok(lines.shift().startsWith('git clone'), 'the clone is there already');

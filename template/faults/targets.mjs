@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { buildIfStale } from '../../tools/build/build.mjs';
-import { buildStock } from '../bench/peers/build.mjs';
+import { buildStock } from '../bench/baselines/build.mjs';
 
 /** The service of this repository, as production runs it. */
 export function ourService() {

@@ -6,5 +6,5 @@ export const { PORT = 8080, HOST = '0.0.0.0', LOG_LEVEL = 'info' } = process.env
 export const pool = new pg.Pool({
   connectionString: process.env.DATABASE_URL,
   max: Number(process.env.DATABASE_POOL_MAX ?? 10),
-  application_name: 'bench peer',
+  application_name: 'bench baseline',
 });

@@ -1,1 +1,0 @@
-export function unportable(dockerfile: string): string[];
