@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 const REJECTED: [file: string, imports: string][] = [
@@ -48,9 +48,11 @@ function isRejected(file: string, imports: string): boolean {
   const path = join(folder, file);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `export * from '${imports}';\nexport const later = import('${imports}');\n`);
-  const { stdout } = spawnSync(resolve('node_modules/.bin/oxlint'), ['--format=json', file], {
+  const bin = resolve('node_modules/.bin'); // oxlint starts tsgolint from PATH
+  const { stdout } = spawnSync(join(bin, 'oxlint'), ['--format=json', file], {
     cwd: folder,
     encoding: 'utf8',
+    env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` },
   });
   rmSync(path);
   const { diagnostics } = JSON.parse(stdout) as { diagnostics: { code: string }[] };
