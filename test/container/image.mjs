@@ -7,7 +7,7 @@ import { docker, LABEL } from './docker.mjs';
 
 const MAX_MEGABYTES = 12;
 
-/** What the image is and has in it; throws when that is more than it takes to run the service. */
+/** Checks the configuration and the files of the image: only what the service needs to run. */
 export async function inspectImage(image) {
   const { Config: config } = JSON.parse(await docker('image', 'inspect', image))[0];
   assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user is a number, and not root');
