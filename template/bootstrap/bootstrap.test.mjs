@@ -9,7 +9,7 @@ import { startCloud } from '../standin/cloud.mjs';
 import { addProject } from '../standin/state.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 
-/** All that the scripts may use beside gcloud and gh. */
+/** The tools that the scripts need in addition to gcloud and gh. */
 const TOOLS = ['basename', 'cat', 'dirname', 'grep', 'mktemp', 'rm', 'sed', 'tail', 'tr'];
 const OPTIONS = ['--project', 'my-project', '--region', 'europe-west1', '--repo', 'acme/orders'];
 const SQL = ['--cloud-sql', 'main'];
@@ -98,7 +98,7 @@ const conditionOf = () => project.pools['orders-github'].providers.github.attrib
 const access = () => project.services['europe-west1/orders'].annotations['run.googleapis.com/invoker-iam-disabled'];
 const valueOf = (secret) => project.secrets[secret].versions[1].value;
 
-/** What there is of a kind, by name. */
+/** Resources by kind and name. */
 const collections = () => ({
   'artifacts-repositories': project.repositories,
   'iam-service-accounts': project.accounts,
@@ -155,7 +155,7 @@ async function succeeds(running) {
   assert.equal(result.status, 0, result.output);
   return result;
 }
-/** Ends with one line that says what is wrong and what to do. */
+/** Fails with one line: the problem and the fix. */
 async function fails(running, message) {
   const result = await running;
   assert.notEqual(result.status, 0, result.output);
@@ -174,7 +174,7 @@ async function interruptions(attempt) {
 }
 
 describe('the first run', () => {
-  test('makes all that the pipeline needs, and grants what is listed above', async () => {
+  test('creates the resources and grants of the pipeline', async () => {
     const { stdout } = await succeeds(bootstrap(urls()));
     assert.deepEqual(things(), [
       'artifacts-repositories/orders',
@@ -255,7 +255,7 @@ describe('the first run', () => {
     assert.deepEqual(grants(), sorted(GRANTS));
   });
 
-  test('with --cloud-sql lets the service and its migrations at that instance alone', async () => {
+  test('with --cloud-sql grants access to one instance', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...SQL]));
     assert.deepEqual(grants(), sorted([...GRANTS, ...SQL_GRANTS]));
     assert.match(stdout, /^ {2}GCP_CLOUD_SQL_INSTANCE=my-project:europe-west1:main$/m);
@@ -306,7 +306,7 @@ describe('the first run', () => {
     assert.match(conditionOf(), /repository_id=='42' && assertion.repository_owner_id=='43'/);
   });
 
-  test('waits until Google knows what has just been made', async () => {
+  test('waits until new resources have propagated', async () => {
     const { stdout } = await succeeds(bootstrap(urls()));
     assert.match(stdout, /waiting for the change to propagate/);
     assert.ok(sleeps().length > 0);
@@ -327,7 +327,7 @@ describe('secrets', () => {
     assert.equal(valueOf('orders-migrator-database-url'), MIGRATOR_URL);
   });
 
-  test('that nobody gives stay empty, and a later run fills them', async () => {
+  test('without a value stay empty until a later run adds one', async () => {
     const { stdout } = await succeeds(bootstrap());
     assert.match(stdout, /orders-database-url stays empty. Before the first deployment: gcloud secrets versions add/);
     assert.match(
@@ -339,7 +339,7 @@ describe('secrets', () => {
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);
   });
 
-  test('are refused when they are no URL, or the same', async () => {
+  test('are rejected when one is not a URL, or when both are the same', async () => {
     writeFileSync(join(folder, 'runtime-url'), 'hunter2');
     const result = await fails(bootstrap(urls()), /runtime-url has no database URL: postgresql:/);
     assert.doesNotMatch(result.output, /hunter2/);
@@ -348,7 +348,7 @@ describe('secrets', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('given as an argument are refused, and not repeated', async () => {
+  test('are rejected as arguments without printing them', async () => {
     const result = await fails(
       bootstrap([`--database-url=${urlOf('runtime', 'hunter2')}`]),
       /Unknown option --database-url\./,
@@ -369,7 +369,7 @@ describe('a second run', () => {
     assert.deepEqual(others, []); // and those two have found that it is so already
   });
 
-  test('goes on where the one before was interrupted, at whichever command', async () => {
+  test('continues after an interruption at any command', async () => {
     const all = [...urls(), ...SQL, ...BUILD, '--private'];
     await succeeds(bootstrap(all));
     const uninterrupted = whole();
@@ -381,7 +381,7 @@ describe('a second run', () => {
     assert.deepEqual(whole(), uninterrupted);
   });
 
-  test('leaves the access that somebody has set', async () => {
+  test('keeps the access of the service', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     await succeeds(bootstrap(urls()));
     assert.equal(access(), 'False');
@@ -397,7 +397,7 @@ describe('a second run', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('for a repository that was made anew, trusts that one instead', async () => {
+  test('updates the provider for a recreated repository', async () => {
     await succeeds(bootstrap(urls()));
     github.id = '4712';
     const { stdout } = await succeeds(bootstrap());
@@ -427,7 +427,7 @@ describe('--dry-run', () => {
   });
 });
 
-describe('before anything is changed it refuses', () => {
+describe('before any change it rejects', () => {
   for (const [args, message] of [
     [[], /--project, --region and --repo are required/],
     [['--project'], /--project needs a value/],
@@ -516,7 +516,7 @@ describe('before anything is changed it refuses', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('to take a refusal for an absence', async () => {
+  test('a denied request instead of treating it as a missing resource', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     project.policy = ['roles/run.viewer', 'roles/serviceusage.serviceUsageConsumer'].map((role) => ({
@@ -531,7 +531,7 @@ describe('before anything is changed it refuses', () => {
 describe('teardown', () => {
   const all = () => [...urls(), ...SQL, ...BUILD, '--private'];
 
-  test('removes all that bootstrap has made, and says what stays', async () => {
+  test('removes the resources of bootstrap and lists the remaining ones', async () => {
     await succeeds(bootstrap(all()));
     const { stdout } = await succeeds(teardown());
     assert.deepEqual(things(), ['pools/orders-github DELETED', 'pools/orders-github/github ACTIVE']);
@@ -542,7 +542,7 @@ describe('teardown', () => {
     assert.match(stdout, /costs money until you delete it:\n {4}gcloud sql instances delete/);
   });
 
-  test('goes on after an interruption, and finds nothing the second time', async () => {
+  test('continues after an interruption, and is idempotent', async () => {
     await succeeds(bootstrap(all()));
     cloud.faults.interrupt = true;
     assert.ok((await interruptions(() => teardown())) > 10);
@@ -567,7 +567,7 @@ describe('teardown', () => {
     assert.match(stdout, /would run: gcloud run services delete orders/);
   });
 
-  test('does nothing that nobody has confirmed', async () => {
+  test('does nothing without confirmation', async () => {
     await succeeds(bootstrap(all()));
     cloud.calls = [];
     await fails(run('teardown', OPTIONS), /There is no terminal to confirm this. Add --yes/);

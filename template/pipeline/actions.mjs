@@ -1,5 +1,4 @@
-// The actions that the workflows use: what each does as far as the steps after it can tell. An input that the action does
-// not have is refused.
+// The actions of the workflows, with their effects on later steps. They reject unknown inputs.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -160,13 +160,13 @@ describe('failures', { concurrency: 2 }, () => {
   });
   after(() => prepared.close());
 
-  /** `play` returns what the table says. */
-  function scenario(what, play) {
-    table.scenarios.set(what, 'did not run');
-    test(what, async () => {
+  /** Runs a scenario; `run` returns its result for the page. */
+  function scenario(title, run) {
+    table.scenarios.set(title, 'did not run');
+    test(title, async () => {
       const project = await prepared.copy();
       project.haveUsers();
-      table.scenarios.set(what, await play(project));
+      table.scenarios.set(title, await run(project));
       await project.close();
     });
   }
@@ -315,7 +315,7 @@ describe('failures', { concurrency: 2 }, () => {
     const afterJob = async (job) => {
       if (job === 'build') second = await project.deploy(THIRD);
     };
-    // What came meanwhile serves; then comes what was built before it.
+    // The third commit is deployed first, then the second, which was built before it.
     succeeds(await project.deploy(SECOND, {}, { afterJob }));
     succeeds(second);
     assert.equal(project.traffic, `${SECOND} 100`);
@@ -390,7 +390,7 @@ describe('failures', { concurrency: 2 }, () => {
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
+    assert.match(outcome.log, /Another change has moved the traffic in the meantime/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic is restored';
   });
@@ -544,7 +544,7 @@ describe('failures', { concurrency: 2 }, () => {
       };
       const outcome = await project.deploy(SECOND, {}, { stop });
       assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
-      assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
+      assert.match(outcome.log, /Another change has moved the traffic in the meantime/);
       assert.deepEqual(project.service.traffic, [{ revisionName, percent: 100 }]);
       return 'the rollback wins; the deployment stops';
     });
@@ -694,7 +694,7 @@ ${rows(table.scenarios, ([what, result]) => [what, result])}
 |---|---|---|
 ${[...table.grants]
   .flatMap(([grant, found]) => [...found].map(([broken, list]) => `| ${grant} | ${modes(list)} | ${broken} |`))
-  .toSorted() // two modes are played at once, and either may be first
+  .toSorted() // two modes run concurrently, in no fixed order
   .join('\n')}
 `;
 }

@@ -99,7 +99,7 @@ export class Project {
     clouds.add(cloud);
   }
 
-  /** Another one that is like this one now. */
+  /** Returns a copy in the current state. */
   async copy() {
     const project = new Project(await startCloud());
     project.cloud.state = structuredClone(this.cloud.state);
@@ -153,7 +153,7 @@ export class Project {
       .join(', ');
   }
 
-  /** The Deploy workflow. `more` is what differs of a run: github, vars, secrets, environment, stop, afterJob. */
+  /** The Deploy workflow. `more` overrides properties of the run: github, vars, secrets, environment, stop, afterJob. */
   deploy(commit, inputs = {}, more = {}) {
     return this.#run('deploy.yml', commit, inputs, more);
   }
@@ -228,11 +228,11 @@ class Outcome {
       .map(({ summary }) => summary)
       .join('');
   }
-  /** What the doctor says first of what failed. */
+  /** The doctor's first explanation of the failure. */
   get diagnosis() {
     return explain(this.#failure)[0]?.message;
   }
-  /** The same; or, of what the doctor does not know, what the step itself said on the page of the run. */
+  /** The doctor's explanation, or else the error of the step. */
   get reason() {
     return this.diagnosis ?? /^::error.*?::(.+)$/m.exec(this.#failure)?.[1].trim();
   }

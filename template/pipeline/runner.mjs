@@ -1,5 +1,5 @@
-// Runs a workflow file as GitHub does: its jobs by their needs, its steps in their order, by their conditions, with the
-// environment, outputs and files that they hand on. What a step does is its own script, run by bash.
+// Runs a workflow file as GitHub does: jobs by their needs, steps in order and by their conditions, with the environment,
+// outputs and files that they pass on. bash runs the scripts of the steps.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,8 +20,8 @@ import { fill, fillAll, holds } from './expressions.mjs';
  * @property {Record<string, string>} [secrets]
  * @property {object} github as the context of the name
  * @property {Record<string, string>} environment of every step, which shortens what the scripts wait for
- * @property {(call: object) => 'cancelled' | 'failure' | undefined} [stop] asked after each call to the cloud: whether
- *   somebody cancels the run now, or the step's time is over
+ * @property {(call: object) => 'cancelled' | 'failure' | undefined} [stop] called after each call to the cloud; cancels the
+ *   run or times the step out
  * @property {(job: string) => Promise<void>} [afterJob]
  */
 
@@ -70,7 +70,7 @@ function withDefaults(definitions, given) {
   );
 }
 
-/** On a machine of its own, which has nothing yet. */
+/** Runs a job in an empty workspace. */
 async function runJob(run, workflow, name, definition, contexts) {
   const folder = mkdtempSync(join(run.folder, `${name}-`));
   const workspace = join(folder, 'workspace');
@@ -108,7 +108,7 @@ async function runJob(run, workflow, name, definition, contexts) {
   return { result: job.status, outputs, steps: state.list, log: state.log, summary: state.summary };
 }
 
-/** What GitHub vouches for. https://docs.github.com/actions/concepts/security/openid-connect */
+/** Claims of GitHub's ID token. https://docs.github.com/actions/concepts/security/openid-connect */
 function claimsOf(github, workflow, file) {
   return {
     iss: 'https://token.actions.githubusercontent.com',
