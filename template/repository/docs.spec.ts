@@ -66,6 +66,10 @@ describe.each(DOCUMENTS)('%s', (document) => {
   });
 });
 
+it.each(['README.md', 'DEPLOYMENT.md'])('%s has at most 7,000 bytes', (file) => {
+  expect(Buffer.byteLength(read(file))).toBeLessThanOrEqual(7_000);
+});
+
 describe('docs/security.md', () => {
   const document = 'docs/security.md';
 
