@@ -22,6 +22,7 @@ const OVERLOADED = 2_000;
 /**
  * Measures the throughput of a closed loop: each connection sends the next request after the previous response.
  * @returns requests per second and, if available, the fractions of the core that the service and other processes used
+ */
 export async function closedLoop({ url, pid }, requests, seconds) {
   const [cpuBefore, coreBefore] = [cpuSeconds(pid), coreSeconds()];
   let connection = 0;

@@ -5,7 +5,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const isLinux = process.platform === 'linux';
-/** Read before `leaveCore` pins this process. */
+/** Number of cores. Read before this process is pinned, which reduces the number. */
 export const cores = availableParallelism();
 
 /** Whether services run on a dedicated core. */

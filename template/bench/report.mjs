@@ -32,7 +32,7 @@ export const TITLES = {
   settings: ['GET by id, production settings', '/s'],
 };
 
-/** `max` and `min` limit the ratio to the service in `to`, or the value itself. */
+/** `max` and `min` limit the ratio to the service in `against`, or the value itself. */
 const GOALS = [
   { cell: 'coldWarm', against: 'http', max: 3 },
   { cell: 'coldWarm', against: 'stock', max: 0.4 },
