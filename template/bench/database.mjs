@@ -34,7 +34,7 @@ export async function startDatabase() {
   };
   try {
     migrate(server.url);
-    // The autovacuum daemon would run during the measurement of an arbitrary service.
+    // `autovacuum` would run during the measurement of an arbitrary service.
     await client.query('ALTER SYSTEM SET autovacuum = off');
     await client.query('SELECT pg_reload_conf()');
     const { rows } = await client.query('SHOW server_version');
