@@ -51,7 +51,7 @@ describe('the proxy', () => {
     socket.destroy();
   });
 
-  test('resets connections and refuses new ones while it is down', async () => {
+  test('resets existing connections and rejects new ones while it is down', async () => {
     const socket = await open();
     proxy.down();
     await until(() => socket.destroyed, 1_000);

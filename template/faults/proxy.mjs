@@ -25,7 +25,7 @@ export class Proxy {
     return proxy;
   }
 
-  /** Refuses new connections and resets existing ones. */
+  /** Stops listening, and resets existing ones. */
   down() {
     this.#server.close();
     this.reset();

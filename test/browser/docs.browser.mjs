@@ -1,5 +1,5 @@
-// `npm run test:browser`: Swagger UI in a real Chromium, under the headers that the service sends: with an API key, and
-// signed in at a real OpenID provider.
+// `npm run test:browser`: tests Swagger UI in Chromium with the headers of the service, with an API key and with a sign-in
+// at an OpenID provider.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
@@ -42,7 +42,7 @@ function createKey(databaseUrl) {
   return JSON.parse(stdout).key;
 }
 
-/** Opens the docs and fails at the end if the browser complained of anything, or asked anyone but these for anything. */
+/** Opens the docs. Fails at the end if the browser reported an error or sent a request to another host. */
 async function withDocs(browser, url, known, use) {
   const context = await browser.newContext();
   const page = await context.newPage();
@@ -67,7 +67,7 @@ async function withDocs(browser, url, known, use) {
   await context.close();
 }
 
-/** Tries an operation out and returns the answer's status and body as they are shown. */
+/** Executes an operation and returns the displayed status and body of the response. */
 async function execute(page, path) {
   const operation = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) }).first();
   await operation.locator('.opblock-summary').click();
@@ -128,7 +128,7 @@ try {
   stop();
   stop = await startService({ ...common, OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CLIENT_ID: 'docs' });
   await withDocs(browser, url, [url, issuer.url], signIn);
-  console.log('Swagger UI took an API key and signed in at an OpenID provider, without a complaint.');
+  console.log('Swagger UI sent requests with an API key and with a token of an OpenID provider, without errors.');
 } finally {
   stop?.();
   await browser.close();

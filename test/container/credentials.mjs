@@ -1,8 +1,8 @@
-// Who the harness is to the service: an API key, registered by the image's own program, as an operator does it.
+// API keys of the test harness, registered with the image's own program.
 import { spawnSync } from 'node:child_process';
 import { runJob } from './instance.mjs';
 
-/** A key that is registered nowhere, with its id and its hash. */
+/** Creates an unregistered key with its id and hash. */
 export function createOfflineKey() {
   const { stdout } = spawnSync(process.execPath, ['tools/dev/api-keys.mjs', 'create', '--offline', '--json'], {
     encoding: 'utf8',
@@ -11,7 +11,7 @@ export function createOfflineKey() {
   return JSON.parse(stdout);
 }
 
-/** Makes a key on this machine and has the image's job register it in a migrated database. */
+/** Creates a key on this machine and registers its hash in a migrated database with a job of the image. */
 export async function createKey({ image, database, scopes }) {
   const { key, id, hash } = createOfflineKey();
   const args = [
@@ -31,7 +31,7 @@ export async function createKey({ image, database, scopes }) {
   return key;
 }
 
-/** What a request needs to be let in. */
+/** The headers that authenticate a request. */
 export function credentials(key) {
   return { 'x-api-key': key };
 }

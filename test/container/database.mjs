@@ -7,7 +7,7 @@ import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 const INSTANCE = 'project:region:instance';
 
-/** A PostgreSQL whose databases a container reaches as Cloud SQL's: through a socket in /cloudsql. */
+/** A PostgreSQL server that a container reaches like Cloud SQL: through a socket in /cloudsql. */
 export async function startServer() {
   const directory = mkdtempSync(join(tmpdir(), 'container-test-'));
   const server = await startPostgres(join(directory, 'postgres'), { durable: false });
@@ -21,9 +21,9 @@ export async function startServer() {
     return new Database(name, url, join(directory, name));
   };
   return {
-    /** Without a table. */
+    /** Creates an empty database. */
     createEmpty: () => create('template0'),
-    /** Like the given one, to which nobody may be connected. */
+    /** Copies a database, which must have no connections. */
     copy: (database) => create(database.name),
     async stop() {
       await client.end();
@@ -34,14 +34,14 @@ export async function startServer() {
 }
 
 class Database {
-  /** Each connection that goes through the socket at this moment. */
+  /** The open connections through the socket. */
   #sockets = new Set();
   #way = 'open';
   #door = createServer((socket) => this.#letIn(socket));
 
   constructor(name, url, directory) {
     this.name = name;
-    /** On the host, for the harness itself. */
+    /** The URL for the harness, on the host. */
     this.hostUrl = url;
     this.directory = directory;
     mkdirSync(join(directory, INSTANCE), { recursive: true });
@@ -49,7 +49,7 @@ class Database {
     this.#door.listen(socket, () => chmodSync(socket, 0o777));
   }
 
-  /** In the container. */
+  /** The URL for a container. */
   get url() {
     return `postgresql://${this.hostUrl.username}:${this.hostUrl.password}@/${this.name}?host=/cloudsql/${INSTANCE}`;
   }
@@ -58,12 +58,12 @@ class Database {
     this.#way = 'open';
   }
 
-  /** As when it restarts: throws everyone out, and turns away who comes. */
+  /** Simulates a restart: closes all connections and rejects new ones. */
   close() {
     this.#turn('closed');
   }
 
-  /** As when it hangs: takes connections, and says nothing on them. */
+  /** Simulates a hang: accepts connections and sends no data. */
   silence() {
     this.#turn('silent');
   }
@@ -96,7 +96,7 @@ class Database {
     }
   }
 
-  /** Runs SQL in a transaction that stays open, with its locks, until it is released. */
+  /** Runs SQL in a transaction that stays open and keeps its locks until it is released. */
   async hold(sql) {
     const client = new pg.Client({ connectionString: this.hostUrl.href });
     await client.connect();

@@ -4,16 +4,16 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 
-/** What this run makes in the engine bears this label, and is removed by it. */
+/** Label of all containers and networks of this run, for their removal. */
 export const LABEL = `container-test=${process.pid}`;
 
-/** @returns what the command printed */
+/** @returns the trimmed standard output */
 export async function docker(...args) {
   const { stdout } = await exec('docker', args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
 }
 
-/** Ends the process where there is no engine, and says what is missing. */
+/** Exits with an error message if Docker is not available. */
 export function requireEngine() {
   const missing = findMissing();
   if (!missing) return;
@@ -23,14 +23,14 @@ export function requireEngine() {
 
 function findMissing() {
   if (process.platform !== 'linux') {
-    return 'Linux: the database is a Unix socket, as with Cloud SQL, which a virtual machine does not share.';
+    return 'Linux. Docker Desktop cannot share the Unix socket of the database with a container.';
   }
   const { status, error, stderr } = spawnSync('docker', ['info'], { encoding: 'utf8' });
-  if (error) return 'Docker, and there is no `docker` on PATH.';
-  return status === 0 ? undefined : `a Docker engine, and none answers: ${stderr.trim()}`;
+  if (error) return 'Docker. `docker` is not on PATH.';
+  return status === 0 ? undefined : `a running Docker engine: ${stderr.trim()}`;
 }
 
-/** Builds docker/Dockerfile as the pipeline does, or takes IMAGE. @returns the image's name */
+/** Builds docker/Dockerfile like the pipeline, or uses IMAGE. @returns the name of the image */
 export function buildImage() {
   if (process.env.IMAGE) return process.env.IMAGE;
   const { name } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -42,8 +42,8 @@ export function buildImage() {
 }
 
 /**
- * A network whose packets nobody translates, so that no answer from beyond this machine finds its way back; only the
- * published port leads in.
+ * Creates a network without address translation. Containers cannot receive packets from outside this machine, and only
+ * the published port is reachable.
  */
 export async function createNetwork() {
   const isolation = 'com.docker.network.bridge.enable_ip_masquerade=false';
@@ -52,7 +52,7 @@ export async function createNetwork() {
   return name;
 }
 
-/** Removes the containers and the network of this run. */
+/** Removes the containers and networks of this run. */
 export function removeAll() {
   const list = (...command) =>
     spawnSync('docker', [...command, '--quiet', '--filter', `label=${LABEL}`], { encoding: 'utf8' })

@@ -7,14 +7,14 @@ import { docker, LABEL } from './docker.mjs';
 
 const MAX_MEGABYTES = 12;
 
-/** What the image is and has in it; throws when that is more than it takes to run the service. */
+/** Checks the configuration and files of the image. Throws if the image contains unnecessary files. */
 export async function inspectImage(image) {
   const { Config: config } = JSON.parse(await docker('image', 'inspect', image))[0];
-  assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user is a number, and not root');
-  assert.match(config.Entrypoint[0], /\/node$/, 'process 1 is Node, not a shell');
+  assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user must be numeric and must not be root');
+  assert.match(config.Entrypoint[0], /\/node$/, 'the entrypoint must be Node');
 
   const commit = config.Labels['org.opencontainers.image.revision'];
-  assert.match(commit, /^[0-9a-f]{7,40}$/, 'a label tells the commit');
+  assert.match(commit, /^[0-9a-f]{7,40}$/, 'a label must contain the commit');
 
   const files = await listFiles(image);
   const names = [...files.keys()];
@@ -29,15 +29,18 @@ export async function inspectImage(image) {
   const compiled = `{ cachedData: fs.readFileSync('dist/app.cache') }`;
   const refused = `new vm.Script(fs.readFileSync('dist/app.js', 'latin1'), ${compiled}).cachedDataRejected`;
   const answer = await docker('run', '--rm', '--label', LABEL, image, '-p', refused);
-  assert.equal(answer.trim(), 'false', 'V8 takes what is compiled');
+  assert.equal(answer.trim(), 'false', 'V8 must accept the code cache');
 
   const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
   const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
-  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
-  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB of our own; no shell, no npm, no sources` };
+  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB in addition to the base image`);
+  return {
+    commit,
+    text: `user ${config.User}; ${megabytes.toFixed(1)} MB in addition to the base image; no shell, no npm, no sources`,
+  };
 }
 
-/** @returns the size of each file of the image by its name */
+/** @returns a map from the name of each file in the image to its size */
 async function listFiles(image) {
   const container = await docker('create', '--label', LABEL, image);
   const exported = spawn('docker', ['export', container], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -12,27 +12,27 @@ import { job, service } from './manifest.mjs';
 /** https://cloud.google.com/run/docs/container-contract#instance-shutdown */
 const KILL_AFTER_MS = 10_000;
 
-/** What a platform may set and an image must not lean on. */
+/** Environment variables that a platform can set. The image must not depend on them. */
 const HOSTILE = { HOME: '/nowhere', TMPDIR: '/nowhere', TZ: 'Pacific/Chatham', LANG: 'xx_XX' };
 
-/** The harness sends more than one client may. */
+/** Disables the rate limit, because the harness exceeds it. */
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0' };
 
-/** A container of the service, started, probed and killed as deploy/service.yaml tells Cloud Run to. */
+/** A container of the service that is started, probed and stopped as deploy/service.yaml configures Cloud Run. */
 export class Instance {
-  /** What it has logged, a parsed line each, and what it printed that is no JSON. */
+  /** The parsed lines of its log; `noise` has the lines that are not JSON. */
   lines = [];
   noise = [];
-  /** What the platform did, and why. */
+  /** The last action of the platform, and its reason. */
   verdict = 'starting';
-  /** From the start to the startup probe's success. */
+  /** Time from the start to the success of the startup probe. */
   startMs = undefined;
-  /** Whether Cloud Run would send it requests. */
+  /** Whether Cloud Run sends requests to the instance. */
   ready = false;
   probes = { startup: [], liveness: [], readiness: [] };
   #inFlight = 0;
 
-  /** Starts one on a port that it learns from PORT alone. Resolves as soon as the container runs. */
+  /** Starts an instance on a port that it reads from PORT. Resolves when the container runs. */
   static async start({ image, network, database, revision = 'api-00001-abc', env = {}, mounts = [] }) {
     const port = await freePort();
     const instance = new Instance(port);
@@ -68,14 +68,14 @@ export class Instance {
     });
     createInterface({ input: child.stderr }).on('line', (line) => this.noise.push(line));
     this.startedAt = performance.now();
-    /** The exit code, once the container has ended. */
+    /** The exit code, after the container has exited. */
     this.ended = once(child, 'close').then(([code]) => {
       this.exitCode = code;
       this.ready = false;
       this.agent.destroy();
       return code;
     });
-    /** Whether the startup probe has let it in. */
+    /** Whether the startup probe has succeeded. */
     this.started = this.#watch();
   }
 
@@ -109,7 +109,7 @@ export class Instance {
     });
   }
 
-  /** Probes at the manifest's period until `isDecided`, told each result and how many in a row. @returns the last result */
+  /** Probes at the period in the manifest until `isDecided` returns true for a result and its streak. @returns the last result */
   async #probe(kind, isDecided) {
     const { path, delayMs, periodMs, timeoutMs } = service[kind];
     const beganAt = performance.now() + delayMs;
@@ -141,7 +141,7 @@ export class Instance {
     return this.send({ path, ...options });
   }
 
-  /** @returns status, headers and parsed body. The connection is one of the instance's, kept alive. */
+  /** Sends a request over a keep-alive connection. @returns status, headers and parsed body */
   async send({ method = 'GET', path, headers, body, timeoutMs = 15_000, agent = this.agent }) {
     const data = body === undefined ? undefined : JSON.stringify(body);
     const type = data === undefined ? {} : { 'Content-Type': 'application/json' };
@@ -161,7 +161,7 @@ export class Instance {
     }
   }
 
-  /** Whether Cloud Run would send it one more. */
+  /** Whether Cloud Run would send one more request to the instance. */
   get hasRoom() {
     return this.#inFlight < service.concurrency;
   }
@@ -171,10 +171,10 @@ export class Instance {
   }
 
   async signal(name) {
-    await docker('kill', '--signal', name, this.name).catch(() => undefined); // it may have ended by itself
+    await docker('kill', '--signal', name, this.name).catch(() => undefined); // the container may have exited
   }
 
-  /** Stops it as Cloud Run does: SIGTERM, and SIGKILL ten seconds later. */
+  /** Stops the container like Cloud Run: SIGTERM, then SIGKILL after ten seconds. */
   async stop() {
     const sentAt = performance.now();
     await this.signal('TERM');
@@ -185,7 +185,7 @@ export class Instance {
   }
 }
 
-/** Runs one of the image's programs as deploy/migrate-job.yaml tells Cloud Run to. @returns exit code and output */
+/** Runs a program of the image as deploy/migrate-job.yaml configures Cloud Run. @returns exit code and output */
 export async function runJob({ image, database, args = job.args }) {
   const child = spawn('docker', [
     ...['run', '--rm', '--network', 'none', ...confinement(job, database)],
@@ -196,7 +196,7 @@ export async function runJob({ image, database, args = job.args }) {
   return { code, output };
 }
 
-/** No more rights, memory, processor time and places to write than Cloud Run gives, or less. */
+/** Limits privileges, memory, CPU time and writable paths to those of Cloud Run, or less. */
 function confinement({ cpu, memory }, { directory }, mounts = []) {
   return [
     ...['--label', LABEL, '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],

@@ -1,5 +1,5 @@
-// `npm run test:container`: builds the image, or takes IMAGE, and plays Cloud Run with it, by deploy/service.yaml.
-// `npm run test:container -- late` runs the scenarios whose names contain the word.
+// `npm run test:container`: builds the image, or uses IMAGE, and simulates Cloud Run with it as deploy/service.yaml configures.
+// `npm run test:container -- late` runs the scenarios with this word in their name.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKey, credentials } from './credentials.mjs';
 import { startServer } from './database.mjs';
@@ -11,7 +11,7 @@ import { scenarios, seconds } from './scenarios.mjs';
 import { setStage } from './stage.mjs';
 import { workload } from './workload.mjs';
 
-/** The longest scenario waits for the startup window to pass. One that takes more than this has failed. */
+/** Timeout of a scenario. The longest scenario waits for the end of the startup window. */
 const LIMIT_MS = service.startup.windowMs + 60_000;
 
 requireEngine();
@@ -46,7 +46,7 @@ async function main(wanted) {
   console.log(`\n${verdicts.length - failed} passed, ${failed} failed`);
 }
 
-/** Makes the database that the scenarios copy, with the image's own programs. */
+/** Creates the database that the scenarios copy, with the programs of the image. */
 async function prepare(image, database) {
   const { code, output } = await runJob({ image, database });
   if (code !== 0) throw new Error(output);
@@ -67,7 +67,7 @@ async function play(run, stage) {
   }
 }
 
-/** Runs one line of the report. */
+/** Runs a scenario and prints its line of the report. */
 async function check(name, run) {
   const beganAt = performance.now();
   const [verdict, result] = await run().then(
@@ -85,7 +85,7 @@ function print([verdict, name, start, took, text]) {
   console.log(`${verdict.padEnd(6)} ${name.padEnd(28)} ${start.padEnd(14)} ${took.padStart(7)}  ${text}`.trimEnd());
 }
 
-/** Leaves nothing behind. A signal makes the scenario under way fail, and main end as well. */
+/** Removes all containers and networks. After a signal, the current scenario fails, and then main ends. */
 function end(code) {
   ending ??= tidyUp().then(() => process.exit(code));
   return ending;

@@ -1,5 +1,5 @@
-// What an instance meets on Cloud Run. Each scenario has a migrated database of its own, throws when the service does
-// not bear it, and returns what was seen.
+// Scenarios on Cloud Run. Each scenario has a separate migrated database, throws if the service fails, and returns its
+// observations.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -36,9 +36,9 @@ export const scenarios = {
     assert.equal((await instance.get(workload.ask, { headers })).status, 503);
     database.open();
     assert.ok(await instance.started, instance.verdict);
-    assert.ok(instance.startMs < 23_000, `served only after ${seconds(instance.startMs)}`);
+    assert.ok(instance.startMs < 23_000, `first served after ${seconds(instance.startMs)}`);
     const { body } = await instance.get(service.startup.path);
-    assert.ok(body.details.database.connectMs > 15_000); // it began once the process was up
+    assert.ok(body.details.database.connectMs > 15_000); // measured from the start of the process
     await workload.prepare(instance, headers);
     return connectLine(instance);
   },
@@ -94,7 +94,7 @@ export const scenarios = {
 
     const afterwards = traffic.results.filter(({ sentAt }) => sentAt > readyAt);
     assert.ok(afterwards.length > 0 && afterwards.every(({ status }) => status === workload.status));
-    // Refused, or lost in the moment that the database went: never a wrong answer.
+    // Requests are rejected, or lost when the database stops. No response is wrong.
     const unexpected = traffic.failures.filter(({ status }) => ![503, 'no instance'].includes(status));
     assert.deepEqual(unexpected, []);
     assert.equal(instance.verdict, 'serving');
@@ -146,7 +146,7 @@ export const scenarios = {
       Array.from(slow, () => workload.slowStatus),
     );
     assert.equal(code, 0);
-    assert.ok(ms < 9_000, `ended only after ${seconds(ms)}`);
+    assert.ok(ms < 9_000, `exited after ${seconds(ms)}`);
     await workload.assertNothingLost(database, traffic);
     assert.deepEqual(leaving.noise, []);
     return `${traffic.summary}; ${inFlight}; exit 0 after ${seconds(ms)}`;
@@ -172,11 +172,11 @@ export const scenarios = {
     await workload.prepare(old, headers);
     const traffic = sendTraffic(RATE, [old]);
     await sleep(2_000);
-    // What the job of the new revision does: it adds, and takes nothing away that the old one needs.
+    // Simulates the migration job of the new revision. It adds a column and does not remove anything that the old one uses.
     await database.query(`ALTER TABLE api_keys ADD COLUMN colour text;
       INSERT INTO migrations (timestamp, name) VALUES (9999999999999, 'AddColour9999999999999')`);
     const candidate = await start({ revision: 'api-00002-new' });
-    // The old revision may still grow, and be what a rollback goes back to.
+    // The old revision can still start new instances, and a rollback can restore it.
     const another = await start({ revision: 'api-00001-old' });
     for (const instance of [candidate, another]) assert.ok(await instance.started, instance.verdict);
     traffic.route = [old, candidate];
@@ -194,7 +194,7 @@ export const scenarios = {
 
 export const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
-/** What the service itself logs about its start. */
+/** Returns the service's own log line about its start. */
 const connectLine = ({ lines }) => lines.find(({ connectMs }) => connectMs !== undefined)?.message;
 
 async function countLockWaits(database) {
@@ -204,7 +204,7 @@ async function countLockWaits(database) {
   return count;
 }
 
-/** Sends one long string, unless it is answered sooner. @returns the status */
+/** Sends one long string until the service responds. @returns the status */
 async function sendBody({ port }, headers, size) {
   const sent = request({
     ...{ host: '127.0.0.1', port, method: 'POST', path: workload.large.path, agent: false },
@@ -229,7 +229,7 @@ async function sendBody({ port }, headers, size) {
 async function until(condition, timeoutMs = 30_000) {
   const deadline = performance.now() + timeoutMs;
   while (!(await condition())) {
-    assert.ok(performance.now() < deadline, `Not within ${seconds(timeoutMs)}: ${condition}`);
+    assert.ok(performance.now() < deadline, `Not true within ${seconds(timeoutMs)}: ${condition}`);
     await sleep(50);
   }
 }

@@ -1,7 +1,7 @@
 import { Instance, runJob } from './instance.mjs';
 import { Traffic } from './traffic.mjs';
 
-/** What one scenario has: a database, which is a copy of the migrated one, and the instances and clients that it starts. */
+/** The environment of one scenario: a copy of the migrated database, and functions that start instances and clients. */
 export async function setStage({ image, network, server, template, commit, headers }) {
   const traffics = [];
   const instances = [];
@@ -21,13 +21,13 @@ export async function setStage({ image, network, server, template, commit, heade
       databases.push(await server.createEmpty());
       return databases.at(-1);
     },
-    /** Requests at this rate to the given instances, until it is stopped. */
+    /** Sends requests to the given instances at this rate, until it is stopped. */
     sendTraffic(rate, route) {
       traffics.push(new Traffic({ rate, headers, route }));
       return traffics.at(-1);
     },
     migrate: (target) => runJob({ image, database: target }),
-    /** The end of what the instances have said, for when something went wrong. */
+    /** Returns the last log lines of the instances, for a failure report. */
     lastWords: () =>
       instances.flatMap(({ lines, noise }) => [...lines.map((line) => JSON.stringify(line)), ...noise].slice(-8)),
     async clear() {

@@ -1,14 +1,14 @@
-// What the scenarios ask of the service: the writes of the resource that has a file of its own in workloads/, and where
-// there is none, who they are.
+// The requests of the scenarios: writes to the first resource with a file in workloads/. Without such a file, they are
+// requests to /v1/me.
 import { readdirSync } from 'node:fs';
 
 const file = readdirSync('test/container/workloads').find((name) => name !== 'me.mjs') ?? 'me.mjs';
 
 /**
- * - `scopes` of the harness' key; `prepare(instance, headers)` makes what the requests need
- * - `request(number)` is a request of the traffic, and `status` its answer; `ask` is one that needs the database
- * - `hold` is SQL that makes the `slow` requests wait, `slowStatus` their answer
- * - `large` is where a body goes that is too large, and the answers that it may get
- * - `assertNothingLost(database, traffic)` holds what was answered against the database
+ * - `scopes` of the harness's key; `prepare(instance, headers)` creates the data that the requests require
+ * - `request(number)` returns a request of the traffic, with the response `status`; `ask` requires the database
+ * - `hold` is SQL that blocks the `slow` requests, with the response `slowStatus`
+ * - `large` has the path for an oversized body, and the allowed responses
+ * - `assertNothingLost(database, traffic)` compares the acknowledged writes with the database
  */
 export const workload = await import(`./workloads/${file}`);

@@ -1,5 +1,5 @@
-// `npm run test:fuzz`: thousands of requests that Schemathesis makes from the OpenAPI document, to the built service on a
-// database of its own. schemathesis.toml says what is not asked of the answers, and why.
+// `npm run test:fuzz`: runs Schemathesis with thousands of requests, generated from the OpenAPI document, against the built
+// service and a temporary database. schemathesis.toml lists the disabled checks with their reasons.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,17 +12,17 @@ import { buildIfStale } from '../../tools/build/build.mjs';
 import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 const SCHEMATHESIS = process.env.SCHEMATHESIS_PATH || 'schemathesis';
-/** For each operation that takes something. */
+/** Minimum number of cases for each operation with input. */
 const LEAST_CASES = 250;
 
-/** The options of each run. No schema says that text has no NUL character, which PostgreSQL cannot store. */
+/** The options of each run. A schema cannot forbid the NUL character, which PostgreSQL cannot store. */
 const RUNS = [
   ['--generation-allow-x00', 'false'],
   ['--generation-allow-x00', 'true', '--exclude-checks', 'positive_data_acceptance'],
 ];
 
 if (spawnSync(SCHEMATHESIS, ['--version']).status !== 0) {
-  console.error('There is no Schemathesis on PATH. Run: pip install schemathesis (or set SCHEMATHESIS_PATH)');
+  console.error('Schemathesis is not on PATH. Run `pip install schemathesis`, or set SCHEMATHESIS_PATH.');
   process.exit(1);
 }
 const stopping = new AbortController();
@@ -75,7 +75,7 @@ async function withService(databaseUrl, run) {
   }
 }
 
-/** A key with every scope. */
+/** Creates a key with every scope. */
 async function createKey(databaseUrl) {
   await import('../../build/app.module.js'); // its controllers declare the scopes
   const { createApiKey } = await import('../../build/platform/auth/api-key.js');
@@ -106,12 +106,12 @@ function judge(reports) {
   console.log(`${cases} cases with seed ${reports[0].seed}`);
   for (const { exit_code: code } of reports) if (code !== 0) process.exitCode = 1;
 
-  // What shows that the requests went deeper than the first check.
+  // Most requests must pass the first validation.
   const { paths } = JSON.parse(readFileSync('openapi.json', 'utf8'));
   const documented = Object.values(paths).flatMap((path) => Object.values(path));
   const least =
     LEAST_CASES * documented.filter(({ parameters = [], requestBody }) => parameters.length > 0 || requestBody).length;
-  assert.ok(cases >= least, `These are fewer than ${least}`);
+  assert.ok(cases >= least, `expected at least ${least} cases`);
   for (const { operations, valid_rates: rates } of reports) {
     const accepted = Object.entries(rates).filter(([, phases]) =>
       Object.values(phases).some((phase) => phase.accepted),

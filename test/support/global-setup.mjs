@@ -8,8 +8,8 @@ import { buildIfStale } from '../../tools/build/build.mjs';
 import { startPostgres } from '../../tools/dev/postgres.mjs';
 
 /**
- * Brings a PostgreSQL (the one of DATABASE_URL, else an embedded one of this run) and a migrated template database,
- * which every test file copies for itself.
+ * Connects to the PostgreSQL server of DATABASE_URL, or starts an embedded one. Creates a migrated template database, which
+ * every test file copies.
  */
 export default async function globalSetup() {
   buildIfStale();

@@ -68,7 +68,7 @@ export const clients = [
     limits: {
       'process exits': exactly(0),
       'wrong responses to invalid requests': exactly(0),
-      'failed good calls': exactly(0),
+      'failed valid requests': exactly(0),
       'p99 of valid requests, relative to before': atMost(2),
       'longest event loop delay (ms)': atMost(200),
       'slow connections open after one minute': inLongForm(exactly(0)),
@@ -106,7 +106,7 @@ export const clients = [
       return {
         'process exits': service.exit ? 1 : 0,
         'wrong responses to invalid requests': wrong.count,
-        'failed good calls': journal.failed.count,
+        'failed valid requests': journal.failed.count,
         'p99 of valid requests, relative to before': under / Math.max(calm, NOISE_MS),
         'longest event loop delay (ms)': longestTurn,
         'slow connections open after one minute': open,

@@ -21,7 +21,7 @@ function away({ name, title, recoversWithinMs, take }) {
       'time to not ready (ms)': atMost(2_200),
       'failures other than 503 with Retry-After': exactly(0),
       'p99 of failed requests without a connection (ms)': atMost(1_000),
-      'slowest call (ms)': atMost(10_000),
+      'slowest request (ms)': atMost(10_000),
       'time to ready after recovery (ms)': atMost(2_000),
       'last failure after recovery (ms)': atMost(recoversWithinMs),
       'failures of 20 concurrent requests after recovery': exactly(0),
@@ -53,7 +53,7 @@ function away({ name, title, recoversWithinMs, take }) {
         'time to not ready (ms)': firstAt(probes.ready.between(goneAt).failed) - goneAt,
         'failures other than 503 with Retry-After': failed.botched.count,
         'p99 of failed requests without a connection (ms)': withoutConnection(failed).percentile(99),
-        'slowest call (ms)': journal.percentile(100),
+        'slowest request (ms)': journal.percentile(100),
         'time to ready after recovery (ms)': readyAfter,
         'last failure after recovery (ms)': Math.max(0, ...failedLate),
         'failures of 20 concurrent requests after recovery': new Journal(burst).failed.count,
@@ -108,7 +108,7 @@ export const databaseAway = [
       'process exits': exactly(0),
       'failures other than 503 with Retry-After': exactly(0),
       'failed reads (%)': atMost(0.1),
-      'failed calls (%)': atMost(5),
+      'failed requests (%)': atMost(5),
       ...written,
     },
     async run(fixture) {
@@ -123,7 +123,7 @@ export const databaseAway = [
         'process exits': service.exit ? 1 : 0,
         'failures other than 503 with Retry-After': journal.botched.count,
         'failed reads (%)': (100 * journal.of('read').failed.count) / journal.of('read').count,
-        'failed calls (%)': (100 * journal.failed.count) / journal.count,
+        'failed requests (%)': (100 * journal.failed.count) / journal.count,
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
@@ -134,7 +134,7 @@ export const databaseAway = [
     title: 'PostgreSQL starts after the service',
     limits: {
       'process exits': exactly(0),
-      'listens after (ms)': atMost(1_000),
+      'time to listen (ms)': atMost(1_000),
       'failures other than 503 with Retry-After': exactly(0),
       'time to ready after the database (ms)': atMost(2_000),
     },
@@ -151,7 +151,7 @@ export const databaseAway = [
       const journal = await client.stop();
       return {
         'process exits': service.exit ? 1 : 0,
-        'listens after (ms)': service.listensMs,
+        'time to listen (ms)': service.listensMs,
         'failures other than 503 with Retry-After': journal.between(0, backAt).botched.count,
         'time to ready after the database (ms)': service.exit ? Infinity : readyAfter,
         outcomes: journal.summary,

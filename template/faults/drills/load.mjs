@@ -16,14 +16,14 @@ export const load = [
       // Rejections take a twentieth of the CPU. The rest is a margin for a busy machine.
       'successful requests, relative to capacity (%)': atLeast(70),
       'failures other than 503 with Retry-After': exactly(0),
-      'calls turned away': atLeast(1),
+      'rejected requests': atLeast(1),
       // In each turn of the event loop, the ten connections of the pool return up to 1,000 vouchers. The rest is a margin for
       // a busy machine.
       'p99 of rejected requests (ms)': atMost(300),
       'p99 of successful requests (ms)': atMost(2_000),
       'failed liveness probes': exactly(0),
       'failed readiness probes': exactly(0),
-      'p99 of a probe (ms)': atMost(2_000), // deploy/service.yaml waits so long for readiness
+      'p99 of a probe (ms)': atMost(2_000), // readiness timeout in deploy/service.yaml
       'failures one second after the load': exactly(0),
     },
     async run(fixture) {
@@ -51,7 +51,7 @@ export const load = [
         'process exits': service.exit ? 1 : 0,
         'successful requests, relative to capacity (%)': (100 * window.served.count) / ((to - from) / 1000) / most1,
         'failures other than 503 with Retry-After': journal.botched.count,
-        'calls turned away': window.turnedAway.count,
+        'rejected requests': window.turnedAway.count,
         'p99 of rejected requests (ms)': window.turnedAway.count > 0 ? window.turnedAway.percentile(99) : undefined,
         'p99 of successful requests (ms)': window.served.percentile(99),
         'failed liveness probes': probes.live?.failed.count,

@@ -39,7 +39,7 @@ export const migrations = [
     limits: {
       'killed jobs': atLeast(5),
       'failed waiting jobs': exactly(0),
-      'migrations missing afterwards': exactly(0),
+      'missing migrations': exactly(0),
     },
     async run(fixture) {
       await fixture.runProgram('dist/migrate.js').ended;
@@ -65,7 +65,7 @@ export const migrations = [
       return {
         'killed jobs': killed,
         'failed waiting jobs': failed,
-        'migrations missing afterwards': missing,
+        'missing migrations': missing,
       };
     },
   },

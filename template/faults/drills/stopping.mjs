@@ -15,7 +15,7 @@ export const stopping = [
     title: 'Rolling restart of two instances behind a load balancer, at 200 requests/s, with SIGTERM sent twice',
     limits: {
       restarts: atLeast(1),
-      'failed calls': exactly(0),
+      'failed requests': exactly(0),
       'exit codes other than 0': exactly(0),
       'slowest exit (ms)': atMost(9_000),
       'responses without a log line': exactly(0),
@@ -54,7 +54,7 @@ export const stopping = [
       return {
         restarts: exits.length,
         calls: journal.count,
-        'failed calls': journal.failed.count,
+        'failed requests': journal.failed.count,
         'exit codes other than 0': exits.filter(({ code }) => code !== 0).length,
         'slowest exit (ms)': Math.max(...exits.map(({ ms }) => ms)),
         'responses without a log line': answers - lines(),
@@ -111,7 +111,7 @@ export const stopping = [
     title: 'A connection is reused after a long idle time',
     limits: {
       'keep-alive timeout (s)': atLeast(601),
-      'connections lost while idle': exactly(0),
+      'lost idle connections': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve();
@@ -128,7 +128,7 @@ export const stopping = [
       const [, seconds] = /timeout=(\d+)/.exec(first[0].answerHeaders['keep-alive'] ?? '') ?? [];
       return {
         'keep-alive timeout (s)': Number(seconds ?? 0),
-        'connections lost while idle': lost,
+        'lost idle connections': lost,
         'idle for (s)': idleMs / 1000,
       };
     },
@@ -139,10 +139,10 @@ const crash = (name, how, title) => ({
   name,
   title,
   limits: {
-    'lines of severity CRITICAL': exactly(1),
+    'CRITICAL log lines': exactly(1),
     'lost requests in flight': exactly(0),
     'exit code': exactly(1),
-    'exit after (ms)': atMost(9_000),
+    'time to exit (ms)': atMost(9_000),
   },
   async run(fixture) {
     const service = await fixture.serve();
@@ -152,10 +152,10 @@ const crash = (name, how, title) => ({
     await service.tell(how);
     const exitMs = await timeUntil(() => service.exit);
     return {
-      'lines of severity CRITICAL': service.lines.filter(({ severity }) => severity === 'CRITICAL').length,
+      'CRITICAL log lines': service.lines.filter(({ severity }) => severity === 'CRITICAL').length,
       'lost requests in flight': (await slow).status === 201 ? 0 : 1,
       'exit code': service.exit?.code,
-      'exit after (ms)': exitMs,
+      'time to exit (ms)': exitMs,
     };
   },
 });
@@ -191,7 +191,7 @@ export const crashing = [
     title: 'The clock jumps forward and back by one hour, at 100 requests/s',
     limits: {
       'process exits': exactly(0),
-      'failed calls': exactly(0),
+      'failed requests': exactly(0),
       'distinct responses to one Idempotency-Key': exactly(1),
       'lost acknowledged writes': exactly(0),
       'duplicate writes': exactly(0),
@@ -209,7 +209,7 @@ export const crashing = [
       const journal = await client.stop();
       return {
         'process exits': service.exit ? 1 : 0,
-        'failed calls': journal.failed.count,
+        'failed requests': journal.failed.count,
         'distinct responses to one Idempotency-Key': answers.size,
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,

@@ -102,7 +102,7 @@ export const writes = [
     limits: {
       'commits without a response': atLeast(10),
       'failures other than 503 with Retry-After': exactly(0),
-      'slowest call (ms)': atMost(2_000),
+      'slowest request (ms)': atMost(2_000),
       'lost acknowledged writes': exactly(0),
       'duplicate writes': exactly(0),
     },
@@ -129,7 +129,7 @@ export const writes = [
       return {
         'commits without a response': cut,
         'failures other than 503 with Retry-After': journal.botched.count,
-        'slowest call (ms)': journal.percentile(100),
+        'slowest request (ms)': journal.percentile(100),
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };

@@ -10,12 +10,12 @@ export async function prepare(instance, headers) {
   assert.equal((await instance.send({ ...request(), headers })).status, status);
 }
 
-/** Keys that nobody has are looked for in the database. */
+/** Unknown keys are read from the database, because they are not cached. */
 export const hold = 'LOCK TABLE api_keys';
 export const slow = () => ({ ...request(), headers: credentials(createOfflineKey().key) });
 export const slowStatus = 401;
 
-/** No route takes a body: it is refused at once, and the connection closed while it is still sent. */
+/** No route accepts a body. The response is immediate, and the connection is closed during the upload. */
 export const large = { path: '/v1/me', answers: [405, 'EPIPE', 'ECONNRESET'] };
 
 export async function assertNothingLost() {}
