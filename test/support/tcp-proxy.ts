@@ -1,4 +1,4 @@
-// Imports no other TypeScript file, so that test/container can run it with Node alone.
+// Imports no other TypeScript file, so that test/container can run it with Node without a build.
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
