@@ -1,5 +1,5 @@
-// deploy/bootstrap.sh and deploy/teardown.sh, run against the stand-in. BASH_UNDER_TEST is another shell to run them with,
-// such as a bash 3.2.
+// Runs deploy/bootstrap.sh and deploy/teardown.sh against the stand-in. BASH_UNDER_TEST selects another shell, such as
+// bash 3.2.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { startCloud } from '../standin/cloud.mjs';
 import { addProject } from '../standin/state.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 
-/** All that the scripts may use beside gcloud and gh. */
+/** The tools that the scripts can use in addition to gcloud and gh. */
 const TOOLS = ['basename', 'cat', 'dirname', 'grep', 'mktemp', 'rm', 'sed', 'tail', 'tr'];
 const OPTIONS = ['--project', 'my-project', '--region', 'europe-west1', '--repo', 'acme/orders'];
 const SQL = ['--cloud-sql', 'main'];
@@ -98,7 +98,7 @@ const conditionOf = () => project.pools['orders-github'].providers.github.attrib
 const access = () => project.services['europe-west1/orders'].annotations['run.googleapis.com/invoker-iam-disabled'];
 const valueOf = (secret) => project.secrets[secret].versions[1].value;
 
-/** What there is of a kind, by name. */
+/** The resources of each kind, by name. */
 const collections = () => ({
   'artifacts-repositories': project.repositories,
   'iam-service-accounts': project.accounts,
@@ -125,7 +125,7 @@ const grantsOn = (name, policy) =>
         `${name} ${role} ${member}${condition ? ` expression=${condition.expression},title=${condition.title}` : ''}`,
     ),
   );
-/** All grants but the owner's. */
+/** All grants except the owner's. */
 const grants = () =>
   sorted([
     ...grantsOn('projects/my-project', project.policy).filter((grant) => !grant.includes('roles/owner')),
@@ -155,7 +155,7 @@ async function succeeds(running) {
   assert.equal(result.status, 0, result.output);
   return result;
 }
-/** Ends with one line that says what is wrong and what to do. */
+/** Asserts that the command fails with one line: the error and the fix. */
 async function fails(running, message) {
   const result = await running;
   assert.notEqual(result.status, 0, result.output);
@@ -164,7 +164,7 @@ async function fails(running, message) {
   return result;
 }
 
-/** Runs again and again until nothing is left to interrupt. @returns {Promise<number>} how often it was */
+/** Repeats the command until it is no longer interrupted. @returns {Promise<number>} the number of interruptions */
 async function interruptions(attempt) {
   for (let count = 0; ; count++) {
     const result = await attempt();
@@ -174,7 +174,7 @@ async function interruptions(attempt) {
 }
 
 describe('the first run', () => {
-  test('makes all that the pipeline needs, and grants what is listed above', async () => {
+  test('creates the resources of the pipeline and exactly the grants in GRANTS', async () => {
     const { stdout } = await succeeds(bootstrap(urls()));
     assert.deepEqual(things(), [
       'artifacts-repositories/orders',
@@ -203,7 +203,7 @@ describe('the first run', () => {
     assert.match(stdout, /^\(12\/12\) GitHub: /m);
   });
 
-  test('trusts two workflows on main, started by hand, of one repository', async () => {
+  test('trusts two manually started workflows on main of one repository', async () => {
     await succeeds(bootstrap(urls()));
     assert.equal(
       conditionOf(),
@@ -217,7 +217,7 @@ describe('the first run', () => {
     );
   });
 
-  test('makes them by these commands', async () => {
+  test('runs the expected commands', async () => {
     await succeeds(bootstrap([...urls(), ...SQL, ...BUILD]));
     const there = '--location=europe-west1 --project=my-project';
     const onRun = '--region=europe-west1 --project=my-project';
@@ -246,7 +246,7 @@ describe('the first run', () => {
     );
   });
 
-  test('with --private has the service check callers, and grants nothing more', async () => {
+  test('with --private requires authenticated callers and adds no grant', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     assert.match(
       calls().find((call) => call.startsWith('run deploy')),
@@ -255,13 +255,13 @@ describe('the first run', () => {
     assert.deepEqual(grants(), sorted(GRANTS));
   });
 
-  test('with --cloud-sql lets the service and its migrations at that instance alone', async () => {
+  test('with --cloud-sql grants the service and its migrations access to that instance only', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...SQL]));
     assert.deepEqual(grants(), sorted([...GRANTS, ...SQL_GRANTS]));
     assert.match(stdout, /^ {2}GCP_CLOUD_SQL_INSTANCE=my-project:europe-west1:main$/m);
   });
 
-  test('with --with-cloud-build makes the builds’ account and buckets', async () => {
+  test('with --with-cloud-build creates the build account and buckets', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...BUILD]));
     assert.deepEqual(grants(), sorted([...GRANTS, ...BUILD_GRANTS]));
     assert.deepEqual(
@@ -292,7 +292,7 @@ describe('the first run', () => {
     ]);
   });
 
-  test('with --set-vars sets them, under the name of another environment', async () => {
+  test('with --set-vars sets the variables, with the prefix of the environment', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), '--set-vars', '--environment', 'pre-prod']));
     assert.doesNotMatch(stdout, /GCP_/);
     const { variables } = github;
@@ -300,19 +300,19 @@ describe('the first run', () => {
     assert.equal(variables.PRE_PROD_GCP_SERVICE, 'orders-pre-prod');
   });
 
-  test('takes the numbers of the repository without gh', async () => {
+  test('accepts the repository IDs as options, without gh', async () => {
     cloud.state.github = null;
     await succeeds(bootstrap([...urls(), '--repo-id', '42', '--owner-id', '43']));
     assert.match(conditionOf(), /repository_id=='42' && assertion.repository_owner_id=='43'/);
   });
 
-  test('waits until Google knows what has just been made', async () => {
+  test('waits until new resources have propagated', async () => {
     const { stdout } = await succeeds(bootstrap(urls()));
     assert.match(stdout, /waiting for the change to propagate/);
     assert.ok(sleeps().length > 0);
   });
 
-  test('does not wait for ever', async () => {
+  test('stops waiting after 30 attempts', async () => {
     cloud.faults.youth = 'eternal';
     await fails(bootstrap(urls()), /Identity Pool does not exist/);
     assert.equal(sleeps().length, 30);
@@ -320,14 +320,14 @@ describe('the first run', () => {
 });
 
 describe('secrets', () => {
-  test('are in no argument and in no output, and have no line break', async () => {
+  test('appear in no argument and no output, and have no trailing line break', async () => {
     const { output } = await succeeds(bootstrap(urls()));
     for (const text of [output, ...calls()]) assert.doesNotMatch(text, /-secret@/);
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);
     assert.equal(valueOf('orders-migrator-database-url'), MIGRATOR_URL);
   });
 
-  test('that nobody gives stay empty, and a later run fills them', async () => {
+  test('stay empty without a value, and are filled by a later run', async () => {
     const { stdout } = await succeeds(bootstrap());
     assert.match(stdout, /orders-database-url stays empty. Before the first deployment: gcloud secrets versions add/);
     assert.match(
@@ -339,7 +339,7 @@ describe('secrets', () => {
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);
   });
 
-  test('are refused when they are no URL, or the same', async () => {
+  test('are rejected if they are not URLs, or are equal', async () => {
     writeFileSync(join(folder, 'runtime-url'), 'hunter2');
     const result = await fails(bootstrap(urls()), /runtime-url has no database URL: postgresql:/);
     assert.doesNotMatch(result.output, /hunter2/);
@@ -348,7 +348,7 @@ describe('secrets', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('given as an argument are refused, and not repeated', async () => {
+  test('are rejected as arguments, without printing the value', async () => {
     const result = await fails(
       bootstrap([`--database-url=${urlOf('runtime', 'hunter2')}`]),
       /Unknown option --database-url\./,
@@ -358,7 +358,7 @@ describe('secrets', () => {
 });
 
 describe('a second run', () => {
-  test('makes nothing and enables nothing', async () => {
+  test('creates and enables nothing', async () => {
     const all = [...urls(), ...SQL, ...BUILD, '--private'];
     await succeeds(bootstrap(all));
     const before = whole();
@@ -366,10 +366,10 @@ describe('a second run', () => {
     await succeeds(bootstrap(all));
     assert.deepEqual(whole(), before);
     const others = changes().filter((call) => !/ (add-iam-policy-binding|set-cleanup-policies) /.test(call));
-    assert.deepEqual(others, []); // and those two have found that it is so already
+    assert.deepEqual(others, []); // the two filtered commands are idempotent
   });
 
-  test('goes on where the one before was interrupted, at whichever command', async () => {
+  test('continues after an interruption at any command', async () => {
     const all = [...urls(), ...SQL, ...BUILD, '--private'];
     await succeeds(bootstrap(all));
     const uninterrupted = whole();
@@ -381,13 +381,13 @@ describe('a second run', () => {
     assert.deepEqual(whole(), uninterrupted);
   });
 
-  test('leaves the access that somebody has set', async () => {
+  test('does not change the access of an existing service', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     await succeeds(bootstrap(urls()));
     assert.equal(access(), 'False');
   });
 
-  test('with --private does not leave a public service open in silence', async () => {
+  test('with --private fails if the service is public', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     await fails(
@@ -397,7 +397,7 @@ describe('a second run', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('for a repository that was made anew, trusts that one instead', async () => {
+  test('replaces the trust condition after the repository was recreated', async () => {
     await succeeds(bootstrap(urls()));
     github.id = '4712';
     const { stdout } = await succeeds(bootstrap());
@@ -407,7 +407,7 @@ describe('a second run', () => {
 });
 
 describe('--dry-run', () => {
-  test('prints the commands and changes nothing, in a new project', async () => {
+  test('prints the commands and changes nothing in a new project', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...SQL, ...BUILD, '--private', '--set-vars', '--dry-run']));
     assert.deepEqual(changes(), []);
     for (const command of ['services enable', 'run deploy orders', 'storage buckets create', 'gh variable set']) {
@@ -418,7 +418,7 @@ describe('--dry-run', () => {
     assert.deepEqual(sleeps(), []);
   });
 
-  test('shows, in a project that is ready, that nothing is missing', async () => {
+  test('prints no create command in a complete project', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     const { stdout } = await succeeds(bootstrap(['--dry-run']));
@@ -427,7 +427,7 @@ describe('--dry-run', () => {
   });
 });
 
-describe('before anything is changed it refuses', () => {
+describe('rejects without changes', () => {
   for (const [args, message] of [
     [[], /--project, --region and --repo are required/],
     [['--project'], /--project needs a value/],
@@ -452,7 +452,7 @@ describe('before anything is changed it refuses', () => {
   }
 
   for (const [what, prepare, message, args = []] of [
-    ['nobody signed in', () => (cloud.state.operator = null), /gcloud is not signed in. Run: gcloud auth login/],
+    ['a gcloud that is not signed in', () => (cloud.state.operator = null), /gcloud is not signed in. Run: gcloud auth login/],
     ['an unknown project', () => delete cloud.state.projects['my-project'], /Cannot read the project my-project/],
     [
       'a project without billing',
@@ -465,14 +465,14 @@ describe('before anything is changed it refuses', () => {
       /gh cannot read acme\/orders. Run gh auth login, or pass --repo-id/,
     ],
     [
-      'to set variables by somebody who may not',
+      '--set-vars without administrator access',
       () => (github.isAdministered = false),
       /--set-vars needs gh, signed in as an administrator of acme\/orders/,
       ['--set-vars'],
     ],
-    ['MySQL', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
+    ['a MySQL instance', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
     [
-      'a version of PostgreSQL that this gcloud does not know',
+      'a PostgreSQL version that this gcloud does not support',
       () => (project.instances.main = instance(undefined, 'db-custom-1-3840')),
       /gcloud components update/,
       SQL,
@@ -484,13 +484,13 @@ describe('before anything is changed it refuses', () => {
       SQL,
     ],
     [
-      'a small instance',
+      'an instance with too few connections',
       () => (project.instances.main = instance('POSTGRES_18', 'db-g1-small')),
       /main allows 50 connections, and a rollout needs 95/,
       SQL,
     ],
     [
-      'too low a max_connections',
+      'a max_connections flag that is too low',
       () =>
         (project.instances.main = instance('POSTGRES_18', 'db-custom-4-15360', [
           { name: 'log_min_duration_statement', value: '500' },
@@ -507,7 +507,7 @@ describe('before anything is changed it refuses', () => {
     });
   }
 
-  test('to begin without gcloud or gh', async () => {
+  test('a machine without gcloud or gh', async () => {
     const path = mkdtempSync(join(root, 'bin-'));
     fillBin(path, TOOLS, []);
     await fails(bootstrap([], { path }), /gcloud is not installed/);
@@ -516,7 +516,7 @@ describe('before anything is changed it refuses', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('to take a refusal for an absence', async () => {
+  test('a denied read, instead of creating the resource', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     project.policy = ['roles/run.viewer', 'roles/serviceusage.serviceUsageConsumer'].map((role) => ({
@@ -531,7 +531,7 @@ describe('before anything is changed it refuses', () => {
 describe('teardown', () => {
   const all = () => [...urls(), ...SQL, ...BUILD, '--private'];
 
-  test('removes all that bootstrap has made, and says what stays', async () => {
+  test('removes the resources of bootstrap and lists the remaining ones', async () => {
     await succeeds(bootstrap(all()));
     const { stdout } = await succeeds(teardown());
     assert.deepEqual(things(), ['pools/orders-github DELETED', 'pools/orders-github/github ACTIVE']);
@@ -542,7 +542,7 @@ describe('teardown', () => {
     assert.match(stdout, /costs money until you delete it:\n {4}gcloud sql instances delete/);
   });
 
-  test('goes on after an interruption, and finds nothing the second time', async () => {
+  test('continues after an interruption, and changes nothing on a second run', async () => {
     await succeeds(bootstrap(all()));
     cloud.faults.interrupt = true;
     assert.ok((await interruptions(() => teardown())) > 10);
@@ -551,7 +551,7 @@ describe('teardown', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('is undone by bootstrap', async () => {
+  test('is reverted by bootstrap', async () => {
     await succeeds(bootstrap(all()));
     const before = things();
     await succeeds(teardown());
@@ -567,7 +567,7 @@ describe('teardown', () => {
     assert.match(stdout, /would run: gcloud run services delete orders/);
   });
 
-  test('does nothing that nobody has confirmed', async () => {
+  test('changes nothing without confirmation', async () => {
     await succeeds(bootstrap(all()));
     cloud.calls = [];
     await fails(run('teardown', OPTIONS), /There is no terminal to confirm this. Add --yes/);
@@ -575,7 +575,7 @@ describe('teardown', () => {
   });
 });
 
-test('the scripts have nothing that bash 3.2 lacks', async () => {
+test('the scripts use only features of bash 3.2', async () => {
   const newer =
     /\b(mapfile|readarray|coproc)\b|\b(declare|local|typeset) -[a-zA-Z]*[Agn]|\$\{[^}]*(\^|,,|@[A-Za-z]\})|&>>|\|&|;;?&|\[\[ -v|\bwait -n|\$EPOCH|printf '%\(|\$\{\w+: -\d/;
   for (const script of ['bootstrap.sh', 'teardown.sh', 'lib/gcloud.sh']) {

@@ -260,8 +260,8 @@ describe('failures', { concurrency: 2 }, () => {
   stops(
     'the revision never listens',
     'deploy / Candidate',
-    /failed to start|environment is not usable/,
-    behave({ neverListens: 'The environment is not usable:' }),
+    /failed to start|Invalid configuration/,
+    behave({ neverListens: 'Invalid configuration:' }),
   );
   stops(
     'the revision never becomes ready',
