@@ -1,5 +1,4 @@
-// The actions that the workflows use: what each does as far as the steps after it can tell. An input that the action does
-// not have is refused.
+// Simulates the actions of the workflows: the effects that later steps can observe. An unknown input is an error.
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +6,7 @@ import { OTHERS } from '../standin/commands.mjs';
 import { idToken, impersonate } from '../standin/permissions.mjs';
 import { Refusal } from '../standin/refusal.mjs';
 
-/** By name: the inputs of its action.yml, and what it does. @returns its outputs */
+/** Actions by name: the inputs of action.yml, and a function that runs the action and returns its outputs. */
 const ACTIONS = {
   'actions/checkout': {
     inputs: ['fetch-depth', 'persist-credentials', 'ref'],
@@ -79,7 +78,7 @@ const ACTIONS = {
   },
 };
 
-/** @throws {Refusal} as the action fails */
+/** @throws {Refusal} with the message of the action */
 export function act(uses, context) {
   const [name] = uses.split('@');
   const action = ACTIONS[name];
@@ -92,7 +91,7 @@ export function act(uses, context) {
   return action.run(context) ?? {};
 }
 
-/** Of the job's own word, which GitHub gives to those that may ask for it. */
+/** Signs in with the job's OIDC token, which GitHub issues to jobs with id-token: write. */
 function signIn({ cloud, inputs, job, claims, workspace, exportVariable }) {
   const { workload_identity_provider: provider, service_account: email } = inputs;
   if (job.permissions['id-token'] !== 'write') {

@@ -1,5 +1,5 @@
-// Runs the Deploy and Rollback workflows step by step, as GitHub does, in a cloud that checks each permission. The results are
-// the tables of template/pipeline/proof.md, which the last test compares; `npm run test:template -- --write` writes the page.
+// Runs the Deploy and Rollback workflows step by step, like GitHub, against a stand-in that checks each permission. The last
+// test compares the results with template/pipeline/proof.md; `npm run test:template -- --write` writes the page.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -160,7 +160,7 @@ describe('failures', { concurrency: 2 }, () => {
   });
   after(() => prepared.close());
 
-  /** `play` returns what the table says. */
+  /** `play` returns the result for the table. */
   function scenario(what, play) {
     table.scenarios.set(what, 'did not run');
     test(what, async () => {
@@ -310,12 +310,12 @@ describe('failures', { concurrency: 2 }, () => {
     return 'deploys the existing image';
   });
 
-  scenario('two concurrent deployments of two commits', async (project) => {
+  scenario('two concurrent deployments of different commits', async (project) => {
     let second;
     const afterJob = async (job) => {
       if (job === 'build') second = await project.deploy(THIRD);
     };
-    // What came meanwhile serves; then comes what was built before it.
+    // The second deployment completes first. Then the first deployment continues with the image that it built earlier.
     succeeds(await project.deploy(SECOND, {}, { afterJob }));
     succeeds(second);
     assert.equal(project.traffic, `${SECOND} 100`);
@@ -376,7 +376,7 @@ describe('failures', { concurrency: 2 }, () => {
     return 'continues; the verdict is inconclusive';
   });
 
-  scenario('somebody moves the traffic during a canary', async (project) => {
+  scenario('another command moves the traffic during a canary', async (project) => {
     const serving = project.service.statusTraffic[0].revisionName;
     project.cloud.meanwhile = () => {
       const { service } = project;
@@ -497,7 +497,7 @@ describe('failures', { concurrency: 2 }, () => {
     behave({ migration: 'relation\n::stop-commands::x' })(project);
     const outcome = await project.deploy(SECOND);
     assert.match(outcome.log, /relation\n\| ::stop-commands/);
-    return 'the command is printed and not executed';
+    return 'the command is printed, but has no effect';
   });
 
   stops(
@@ -694,7 +694,7 @@ ${rows(table.scenarios, ([what, result]) => [what, result])}
 |---|---|---|
 ${[...table.grants]
   .flatMap(([grant, found]) => [...found].map(([broken, list]) => `| ${grant} | ${modes(list)} | ${broken} |`))
-  .toSorted() // two modes are played at once, and either may be first
+  .toSorted() // two modes run concurrently, in any order
   .join('\n')}
 `;
 }
