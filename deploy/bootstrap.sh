@@ -11,7 +11,7 @@ Usage: deploy/bootstrap.sh --project ID --region REGION --repo OWNER/NAME [OPTIO
   --service NAME              default: the repository's name, with -ENVIRONMENT appended unless that is production
   --environment NAME          default: production. Prefixes the repository variables of any other environment
   --cloud-sql INSTANCE        the Cloud SQL instance of this project that has the database
-  --private                   only identities with run.invoker may call the service; default: everybody
+  --private                   only identities with run.invoker may call the service; default: public
   --with-cloud-build          also creates what the builder cloud-build of the Deploy workflow needs
   --database-url-file FILE    contains the service's database URL; default: a prompt
   --migrator-url-file FILE    contains the migrations' database URL; default: a prompt
@@ -128,7 +128,7 @@ create_registry() {
 
 # "keep" overrides "delete". Immutable tags would prevent both this and moving the tags serving- and previous-.
 set_cleanup_policy() {
-  log_step 'Registry: keeps the newest 20 images, the deployed one and the one before it'
+  log_step 'Registry: keeps the newest 20 images, the deployed image and the previous one'
   run gcloud artifacts repositories set-cleanup-policies "$repository" --location="$region" --project="$project" \
     --policy="$(dirname "$0")/cleanup-policy.json" --no-dry-run
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the image of the commit, unless the registry has it: a repeated run deploys what was built and tested before.
+# Builds the image of the commit, unless the registry has it: a repeated run deploys the existing image.
 # Input: BUILDER (runner or cloud-build). Output: digest.
 # shellcheck source=deploy/lib/pipeline.sh
 . "$(dirname "$0")/../lib/pipeline.sh"

@@ -13,7 +13,7 @@ COMMIT_SHA=$GITHUB_SHA
 # Unique for each attempt: Cloud Run never frees the name of a revision.
 REVISION=$GCP_SERVICE-${GITHUB_SHA:0:7}-$GITHUB_RUN_NUMBER-$GITHUB_RUN_ATTEMPT
 
-# Read last, which leaves little time for somebody to move the traffic before it is written again.
+# Read last, to shorten the time in which another command could move the traffic before this script writes it.
 describe_service
 
 # After an interruption, only a person can decide between two revisions.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Moves all traffic to another revision. The database schema stays as it is. Input: REVISION, by default the one before.
+# Moves all traffic to another revision. The database schema stays as it is. Input: REVISION, by default the previous one.
 # Outputs: revision; previous-revision, which had the traffic; commit, of the revision; private; url.
 # shellcheck source=deploy/lib/pipeline.sh
 . "$(dirname "$0")/../lib/pipeline.sh"
@@ -21,7 +21,7 @@ previous=${serving%%$'\n'*}
 is_default=''
 if [[ -z $REVISION ]]; then
   is_default=yes
-  # During a canary, the candidate is rolled back, whatever its share: its label names another revision with traffic.
+  # During a canary, rolls back the candidate, regardless of its share: its label names another revision with traffic.
   for name in $serving; do
     describe_revision "$name"
     before=$(label previous-revision)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Moves the traffic to the candidate, at once or in steps. Inputs: STRATEGY (all-at-once or canary); REVISION and
+# Moves the traffic to the candidate, in one step or several. Inputs: STRATEGY (all-at-once or canary); REVISION and
 # PREVIOUS_REVISION; CANDIDATE_URL; APP_TOKEN and INVOKER_TOKEN as in smoke.sh; CANARY_PERCENTAGES, the steps before 100;
 # CANARY_WINDOW_SECONDS, the observation after each step.
 # shellcheck source=deploy/lib/pipeline.sh
@@ -16,13 +16,13 @@ split_for() { # split_for PERCENT: the traffic split that gives the candidate th
   [[ $1 == 100 ]] || echo "$PREVIOUS_REVISION $((100 - $1))"
 }
 
-shift_traffic() { # shift_traffic FROM TO: changes the candidate's share in percent. Fails if somebody else has moved traffic.
+shift_traffic() { # shift_traffic FROM TO: changes the candidate's share in percent. Fails if the traffic has changed.
   local tagged
   describe_service
   # A rollback removes the tag, and nothing sets it again.
   tagged=$(jq --raw-output '.spec.traffic[] | select(.tag == "candidate").revisionName' <<<"$output")
   [[ $tagged == "$REVISION" && $(traffic_split spec | sort) == "$(split_for "$1" | sort)" ]] ||
-    fail "Somebody has moved the traffic in the meantime: $(traffic_split spec | tr '\n' ';') This deployment stops."
+    fail "The traffic has changed in the meantime: $(traffic_split spec | tr '\n' ';') This deployment stops."
   set_traffic "$(split_for "$2")"
 }
 

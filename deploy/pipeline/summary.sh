@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writes the job's summary: a table and, after a failure, the causes and fixes of known messages.
 # Inputs: STATUS of the job; SETUP, the outcome of the step that signs in; if known, DIGEST, REVISION, PREVIOUS_REVISION, URL
-# and COMMIT, unless it is the one of the run.
+# and COMMIT, unless it is the commit of the run.
 set -euo pipefail
 
 log=$RUNNER_TEMP/pipeline.log

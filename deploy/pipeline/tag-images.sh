@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tags the images of the deployed revision and of the one before it, so that the registry's cleanup keeps them.
+# Tags the images of the deployed revision and the previous one, so that the registry's cleanup keeps them.
 # Inputs: ENVIRONMENT, REVISION and PREVIOUS_REVISION.
 # shellcheck source=deploy/lib/pipeline.sh
 . "$(dirname "$0")/../lib/pipeline.sh"

@@ -42,7 +42,7 @@ describe('nameFault', () => {
   }
 });
 
-describe('init rejects without changes', () => {
+describe('init changes nothing', () => {
   const before = head();
   const refused = (args, reason) => {
     const { status, output } = init(...args);
@@ -51,28 +51,28 @@ describe('init rejects without changes', () => {
     assert.equal(head(), before);
   };
 
-  test('a missing name without a terminal', () => refused([], /^--name is missing\. Usage: npm run init/));
-  test('an invalid name', () =>
+  test('without a name and a terminal', () => refused([], /^--name is missing\. Usage: npm run init/));
+  test('with an invalid name', () =>
     refused(['--name', 'Orders', '--yes'], /^--name Orders: .* begin with a lowercase letter/));
-  test('an invalid region', () => refused(['--name', 'orders', '--yes', '--region', 'Paris'], /^--region Paris/));
-  test('an unknown option', () => refused(['--nam', 'orders'], /Unknown option '--nam'/));
-  test('an option before --, which npm consumes', () => {
+  test('with an invalid region', () => refused(['--name', 'orders', '--yes', '--region', 'Paris'], /^--region Paris/));
+  test('with an unknown option', () => refused(['--nam', 'orders'], /Unknown option '--nam'/));
+  test('with an option before --, which npm consumes', () => {
     const { status, output } = clone.attempt('npm', 'run', 'init', '--name', 'orders');
     assert.equal(status, 1);
     assert.match(output, /^Put -- before --name\. Usage: npm run init/m);
   });
-  test('uncommitted changes', () => {
+  test('with uncommitted changes', () => {
     writeFileSync(join(clone.folder, 'mine.txt'), 'mine');
     refused(['--name', 'orders', '--yes'], /changes that are not committed/);
     rmSync(join(clone.folder, 'mine.txt'));
   });
 
-  test('no answer on a terminal, where --dry-run prompts for the options and prints the diff', async () => {
+  test('with --dry-run, which prompts for the options on a terminal and prints the diff', async () => {
     const terminal = spawn('script', ['-qec', 'npm run --silent init -- --dry-run', '/dev/null'], {
       cwd: clone.folder,
     });
     const installed = read('node_modules/.package-lock.json');
-    const questions = ['Name of', 'Title in', 'Description', 'Copyright holder', 'region', 'Remove the example'];
+    const questions = ['Name of', 'Title in', 'Description', 'Copyright holder', 'Google Cloud region', 'Remove the example'];
     const answers = ['asked-for', '', 'Does what was asked', '', '', 'n'];
     let output = '';
     for await (const data of terminal.stdout) {

@@ -38,6 +38,6 @@ export function withHead(readme, { title, description }) {
 }
 
 /** Replaces the copyright holder of the license. */
-export function withHolder(license, owner) {
-  return license.replace(/^Copyright \(c\) \d+ .*$/m, `Copyright (c) ${new Date().getFullYear()} ${owner}`);
+export function withHolder(licence, owner) {
+  return licence.replace(/^Copyright \(c\) \d+ .*$/m, `Copyright (c) ${new Date().getFullYear()} ${owner}`);
 }

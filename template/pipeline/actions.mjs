@@ -82,7 +82,7 @@ const ACTIONS = {
 export function act(uses, context) {
   const [name] = uses.split('@');
   const action = ACTIONS[name];
-  if (!action) throw new Refusal(`The proofs do not know the action ${name}.`);
+  if (!action) throw new Refusal(`The proofs do not support the action ${name}.`);
   const unknown = Object.keys(context.inputs).filter((input) => !action.inputs.includes(input));
   if (unknown.length > 0)
     throw new Refusal(

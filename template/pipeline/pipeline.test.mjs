@@ -390,7 +390,7 @@ describe('failures', { concurrency: 2 }, () => {
     };
     const outcome = await project.deploy(SECOND, { strategy: 'canary' });
     assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
-    assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
+    assert.match(outcome.log, /The traffic has changed in the meantime/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic is restored';
   });
@@ -544,7 +544,7 @@ describe('failures', { concurrency: 2 }, () => {
       };
       const outcome = await project.deploy(SECOND, {}, { stop });
       assert.deepEqual(outcome.failed, ['deploy / Shift traffic'], outcome.log);
-      assert.match(outcome.log, /Somebody has moved the traffic in the meantime/);
+      assert.match(outcome.log, /The traffic has changed in the meantime/);
       assert.deepEqual(project.service.traffic, [{ revisionName, percent: 100 }]);
       return 'the rollback wins; the deployment stops';
     });

@@ -75,7 +75,7 @@ export class Project {
     return undefined;
   }
 
-  /** Without the repository variable, the connection is the one of the last deployment. */
+  /** Without the repository variable, the connection of the last deployment applies. */
   async #readConnection() {
     const { names } = this;
     if (this.#isNamed) {
@@ -261,7 +261,7 @@ function defaultNames(project, region, service, number) {
   };
 }
 
-/** Whether everybody may call the service. gcloud writes True. */
+/** Returns whether the service is public. gcloud writes True. */
 export const isPublic = ({ metadata }) =>
   /^true$/i.test(metadata.annotations?.['run.googleapis.com/invoker-iam-disabled']);
 

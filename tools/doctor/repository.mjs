@@ -252,7 +252,7 @@ function context() {
 
 const WILDCARDS = { '**/': '(.*/)?', '**': '.*', '*': '[^/]*', '?': '[^/]' };
 
-/** Applies the patterns as Docker does: the last one that matches the file or a parent folder decides. */
+/** Applies the patterns like Docker: the last match for the file or a parent folder decides. */
 function isIgnored(file, patterns) {
   const parts = file.split('/');
   const paths = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
