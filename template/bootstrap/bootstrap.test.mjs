@@ -452,7 +452,11 @@ describe('rejects without changes', () => {
   }
 
   for (const [what, prepare, message, args = []] of [
-    ['a gcloud that is not signed in', () => (cloud.state.operator = null), /gcloud is not signed in. Run: gcloud auth login/],
+    [
+      'a gcloud that is not signed in',
+      () => (cloud.state.operator = null),
+      /gcloud is not signed in. Run: gcloud auth login/,
+    ],
     ['an unknown project', () => delete cloud.state.projects['my-project'], /Cannot read the project my-project/],
     [
       'a project without billing',
@@ -470,7 +474,12 @@ describe('rejects without changes', () => {
       /--set-vars needs gh, signed in as an administrator of acme\/orders/,
       ['--set-vars'],
     ],
-    ['a MySQL instance', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
+    [
+      'a MySQL instance',
+      () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')),
+      /main is MYSQL_8_4/,
+      SQL,
+    ],
     [
       'a PostgreSQL version that this gcloud does not support',
       () => (project.instances.main = instance(undefined, 'db-custom-1-3840')),

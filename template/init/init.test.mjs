@@ -72,7 +72,14 @@ describe('init changes nothing', () => {
       cwd: clone.folder,
     });
     const installed = read('node_modules/.package-lock.json');
-    const questions = ['Name of', 'Title in', 'Description', 'Copyright holder', 'Google Cloud region', 'Remove the example'];
+    const questions = [
+      'Name of',
+      'Title in',
+      'Description',
+      'Copyright holder',
+      'Google Cloud region',
+      'Remove the example',
+    ];
     const answers = ['asked-for', '', 'Does what was asked', '', '', 'n'];
     let output = '';
     for await (const data of terminal.stdout) {

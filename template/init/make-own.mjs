@@ -44,7 +44,7 @@ function removeResource(folder, name) {
   if (status !== 0) throw new Error(stdout + stderr);
 }
 
-/** Returns the scripts that run a file in these paths, with their pre scripts. */
+/** Returns the scripts that run a file in these paths, with their `pre` scripts. */
 function scriptsFrom(scripts, paths) {
   const going = Object.keys(scripts).filter((script) => paths.some((path) => scripts[script].includes(`${path}/`)));
   return going.flatMap((script) => [script, `pre${script}`]);

@@ -364,11 +364,7 @@ describe('Artifact Registry', () => {
       () => forget(project.repositories['europe-west1/orders'].policy, 'roles/artifactregistry.writer'),
       /denied: Permission "artifactregistry\.repositories\.uploadArtifacts" denied on resource "projects\/my-project\/locations\/europe-west1\/repositories\/orders" \(or it may not exist\)/,
     ],
-    [
-      'to a missing repository',
-      () => (project.repositories = {}),
-      /uploadArtifacts" denied.*\(or it may not exist\)/,
-    ],
+    ['to a missing repository', () => (project.repositories = {}), /uploadArtifacts" denied.*\(or it may not exist\)/],
     [
       'to another region',
       () => cloud.state.machines[folder].registries.push('us-central1-docker.pkg.dev'),

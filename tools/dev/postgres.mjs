@@ -12,7 +12,8 @@ import pg from 'pg';
 /** The database of `npm start` and of the commands that use the same data. */
 export const DEVELOPMENT = join('.data', 'postgres');
 
-const ALTERNATIVE = 'Set DATABASE_URL to use your own PostgreSQL server (postgresql://user:password@host:5432/database).';
+const ALTERNATIVE =
+  'Set DATABASE_URL to use your own PostgreSQL server (postgresql://user:password@host:5432/database).';
 const NOT_DURABLE = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200', 'timezone=UTC'];
 
@@ -215,7 +216,7 @@ async function findBinaries(directory) {
     async run(name, args) {
       const output = fs.openSync(log, 'a');
       const [command, ...rest] = [...prefix, paths[name], ...args];
-      // Without LC_ALL, a macOS library starts a thread, and PostgreSQL exits because it has become multithreaded.
+      // Without LC_ALL, a macOS library starts a thread, and PostgreSQL exits because it must have only one thread at startup.
       const env = { ...process.env, LC_ALL: 'C' };
       const child = spawn(command, rest, { ...user, env, stdio: ['ignore', output, output] });
       const code = await new Promise((done) => child.once('exit', done).once('error', (error) => done(error.code)));
