@@ -40,7 +40,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
 
   it('has links to files that exist', () => {
     const links = matches(text, /\]\(([\w./-]+)(?:#[\w-]+)?\)/g).map((link) => join(dirname(document), link));
-    // What is above the repository is GitHub's own page of it.
+    // Links above the repository's root are pages of GitHub.
     expect(links.filter((link) => !link.startsWith('..') && !existsSync(link))).toEqual([]);
   });
 
