@@ -1,4 +1,4 @@
-/** What the projects share. ES modules: https://jestjs.io/docs/ecmascript-modules */
+/** The settings of both projects. ES modules: https://jestjs.io/docs/ecmascript-modules */
 const shared = {
   roots: ['<rootDir>/src', '<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],

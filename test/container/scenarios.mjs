@@ -1,4 +1,4 @@
-// What happens to an instance on Cloud Run. Each scenario has a migrated database, throws if the service fails it, and
+// The events in the life of an instance on Cloud Run. Each scenario has a migrated database, throws if the service fails it, and
 // returns a line for the report.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

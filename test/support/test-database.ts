@@ -1,4 +1,4 @@
-// Imports no other TypeScript file, so that Node alone can run it for test/browser, test/container and test/fuzz.
+// Imports no other TypeScript file, so that Node can run it without Jest for test/browser, test/container and test/fuzz.
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 
