@@ -57,7 +57,7 @@ async function prepare(image, database) {
 
 async function play(run, stage) {
   const limit = sleep(LIMIT_MS, undefined, { ref: false }).then(() => {
-    throw new Error(`Not ended within ${seconds(LIMIT_MS)}`);
+    throw new Error(`Timed out after ${seconds(LIMIT_MS)}`);
   });
   try {
     const text = await Promise.race([run(stage), limit]);
