@@ -33,8 +33,8 @@ export async function inspectImage(image) {
 
   const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
   const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
-  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
-  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB of our own; no shell, no npm, no sources` };
+  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB in /app`);
+  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB in /app; no shell, no npm, no sources` };
 }
 
 /** @returns the size of each file of the image by its name */
