@@ -1,8 +1,11 @@
-// `npm run test:browser`: uses Swagger UI in Chromium with an API key, and signed in at an OpenID provider.
+// `npm run test:browser [-- --screenshot FILE]`: uses Swagger UI in Chromium with an API key, and signed in at an OpenID
+// provider. Fails on console errors. Exit codes: 0 success, 1 failure.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 import { freePort } from '../../tools/dev/postgres.mjs';
 import globalSetup from '../support/global-setup.mjs';
@@ -25,7 +28,7 @@ function findChromium() {
 
 /** Opens the docs. Fails on console errors, failed requests, and requests to other origins than the known ones. */
 async function withDocs(browser, url, known, use) {
-  const context = await browser.newContext();
+  const context = await browser.newContext({ viewport: { width: 1200, height: 760 } });
   const page = await context.newPage();
   const errors = [];
   page.on('console', (message) => {
@@ -56,6 +59,21 @@ async function executeMe(page) {
   const response = operation.locator('.live-responses-table .response');
   await response.locator('.highlight-code, .microlight').first().waitFor();
   return `${await response.locator('.response-col_status').innerText()} ${await response.innerText()}`;
+}
+
+/** Checks that the error responses of a route are folded, and takes a screenshot of the page. */
+async function inspect(page) {
+  const operation = page.locator('.opblock', { has: page.locator('[data-path="/v1/me"]') }).first();
+  const statuses = () => operation.locator('.responses-table .response-col_status').allInnerTexts();
+  await page.screenshot({ path: screenshot });
+  await operation.locator('.opblock-summary').click();
+  const button = operation.getByRole('button', { name: /^Show \d+ error responses$/ });
+  await button.waitFor();
+  assert.ok(!(await statuses()).some((status) => status.startsWith('401')));
+  await button.click();
+  await operation.getByRole('button', { name: 'Hide error responses' }).waitFor();
+  assert.ok((await statuses()).some((status) => status.startsWith('401')));
+  await operation.locator('.opblock-summary').click();
 }
 
 async function useApiKey(page, key) {
@@ -89,6 +107,8 @@ function createKey(databaseUrl) {
   return JSON.parse(spawnSync(process.execPath, args, { env: { DATABASE_URL: databaseUrl } }).stdout).key;
 }
 
+const { values } = parseArgs({ options: { screenshot: { type: 'string' } } });
+const screenshot = values.screenshot ?? join(tmpdir(), 'swagger-ui.png');
 const executablePath = findChromium();
 const PORT = String(await freePort());
 const url = `http://127.0.0.1:${PORT}`;
@@ -101,7 +121,10 @@ try {
   const env = { DATABASE_URL: database.url, PORT, DOCS_ENABLED: 'true' };
 
   service = await startProgram(env);
-  await withDocs(browser, url, [url], (page) => useApiKey(page, createKey(database.url)));
+  await withDocs(browser, url, [url], async (page) => {
+    await inspect(page);
+    await useApiKey(page, createKey(database.url));
+  });
   await service.stop();
 
   service = await startProgram({ ...env, OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CLIENT_ID: 'docs' });

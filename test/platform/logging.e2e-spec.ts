@@ -54,6 +54,22 @@ describe('every log line', () => {
 });
 
 describe('a request', () => {
+  it('that is rejected writes the problem code and the invalid fields, without their values', async () => {
+    const [line, ...others] = await linesOf('/v1/test-notes', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ title: 5, done: 'secret value' }),
+    });
+    expect(others).toEqual([]);
+    expect(line).toMatchObject({
+      severity: 'INFO',
+      message: 'POST /v1/test-notes 400 invalid_request',
+      code: 'invalid_request',
+      pointers: ['#/title', '#/done'],
+    });
+    expect(JSON.stringify(line)).not.toContain('secret value');
+  });
+
   it('writes one line, without the query string', async () => {
     const lines = await linesOf('/v1/me?q=secret', { headers: { traceparent: TRACEPARENT } });
     expect(lines).toEqual([

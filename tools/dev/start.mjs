@@ -207,8 +207,11 @@ ${hasKey ? greeting(readFileSync('.data/api-key', 'utf8').trim()) : ''}`);
 
 function greeting(key) {
   return `  API key   ${key}
-            It has every scope, and is kept in .data/api-key. Try:
+            It has every scope and is stored in .data/api-key.
 
+Next:
   curl -H 'x-api-key: ${key}' ${origin}/v1/me
+  npx nest generate resource orders number:string:unique,amountCents:int
+  ${watching ? 'npm test' : 'npm run dev'}
 `;
 }

@@ -26,7 +26,7 @@ export function serveDocs(app: NestExpressApplication, env: Env): void {
     jsonDocumentUrl: 'openapi.json',
     raw: ['json'],
     customSiteTitle: packageInfo.displayName,
-    customCss: '.topbar { display: none }',
+    customCss: '.swagger-ui .topbar { display: none }',
     swaggerOptions: {
       plugins: [foldErrorResponses],
       defaultModelsExpandDepth: 0, // schemas are folded
