@@ -1,4 +1,4 @@
-/** What the projects share. ES modules: https://jestjs.io/docs/ecmascript-modules */
+/** The settings of both projects. ES modules: https://jestjs.io/docs/ecmascript-modules */
 const shared = {
   roots: ['<rootDir>/src', '<rootDir>/test'],
   extensionsToTreatAsEsm: ['.ts'],
@@ -17,6 +17,16 @@ const shared = {
     ],
   },
 };
+
+/** Code that only runs in child processes, where Jest does not measure coverage, with the test that runs it. */
+const CHILD_PROCESSES = [
+  'src/main.ts', // test/platform/boot.e2e-spec.ts
+  'src/migrate.ts', // test/platform/boot.e2e-spec.ts
+  'src/api-keys.ts', // test/platform/api-keys.e2e-spec.ts
+  'src/platform/auth/api-key-repository.ts', // test/platform/api-keys.e2e-spec.ts
+  'src/platform/config/config.module.ts', // test/platform/boot.e2e-spec.ts
+  'src/platform/lifecycle/report-crashes.ts', // test/platform/shutdown.e2e-spec.ts
+];
 
 /** @type {import('jest').Config} */
 export default {
@@ -37,5 +47,11 @@ export default {
     },
   ],
   testTimeout: 20_000,
+  collectCoverageFrom: ['src/**/*.ts', '!src/**/*.spec.ts', ...CHILD_PROCESSES.map((file) => `!${file}`)],
+  coverageReporters: ['text', 'json-summary'],
+  coverageThreshold: {
+    './src/platform/': { lines: 90 },
+    './src/platform/**/*.ts': { lines: 60 },
+  },
   maxWorkers: '100%', // by default Jest leaves one core unused, but the tests mostly wait
 };

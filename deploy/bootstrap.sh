@@ -58,7 +58,7 @@ check_billing() {
 
 find_repository_ids() {
   if [[ -z $repo_id || -z $owner_id ]]; then
-    command -v gh >/dev/null || fail 'gh is not installed. Pass --repo-id and --owner-id: DEPLOYMENT.md explains where to find them.'
+    command -v gh >/dev/null || fail 'gh is not installed. Pass --repo-id and --owner-id: docs/deployment/recipes.md explains where to find them.'
     attempt gh api "repos/$repo" --jq '"\(.id) \(.owner.id)"' ||
       fail "gh cannot read $repo. Run gh auth login, or pass --repo-id and --owner-id. $(error_message)"
     repo_id=${output% *}

@@ -1,6 +1,6 @@
 // `npm run test:template [-- --gcloud] [-- --write] [-- FILE]`: runs the tests of the starter itself, *.spec.ts with Jest and
-// *.test.mjs with node:test. With --gcloud the real gcloud judges what they have told its stand-in; with --write
-// template/pipeline/proof.md is written.
+// *.test.mjs with node:test. With --gcloud the real gcloud validates the command lines; --write writes
+// template/pipeline/proof.md.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

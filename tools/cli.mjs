@@ -1,4 +1,4 @@
-// What every command has in common: options, --help, one line and exit code 1 for an error.
+// Common features of all commands: options, --help, and for an error, one line and exit code 1.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 
@@ -11,8 +11,8 @@ export class UsageError extends Error {}
 /**
  * Runs a command. The exit code is 1 if `run` throws an Error, whose message is printed.
  *
- * @param {string} usage the text of --help, which also declares what the command accepts: operands in capitals after the --
- *   of the first line, and an option in each line that begins with two spaces, as in `  --fast` or `  --fields=LIST`
+ * @param {string} usage the text of --help, which also declares operands and options. The first line has the operands, in
+ *   capitals after the --. Each line that begins with two spaces has an option, as in `  --fast` or `  --fields=LIST`.
  * @param {(options: Record<string, any>, operands: string[]) => unknown} run
  * @param {string[]} [args] defaults to those of the process
  */
@@ -32,7 +32,7 @@ function parse(args, synopsis, usage) {
   const [, operands = ''] = / -- ((?:[A-Z]+ ?)+)/.exec(synopsis) ?? [];
   const names = operands.split(' ').filter(Boolean);
   const declared = [...usage.matchAll(/^ {2}--([\w-]+)(?:=([A-Z]+))? /gm)];
-  // Without the --, npm takes the options for its own, and the command would run without them.
+  // Without the --, npm consumes the options, and the command would run without them.
   const taken = declared.find(
     ([, name]) => !NPM_OPTIONS.has(name) && process.env[`npm_config_${name.replaceAll('-', '_')}`],
   );

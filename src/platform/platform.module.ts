@@ -62,7 +62,7 @@ export function configureApp(app: NestExpressApplication): void {
   setServerTimeouts(app.getHttpServer(), env);
 }
 
-/** The request pipeline, second half: what runs around the handler of a route. */
+/** The second half of the request pipeline: guards, interceptors and pipes around the handler of a route. */
 @Module({
   controllers: [ServiceInfoController],
   providers: [

@@ -1,5 +1,5 @@
-// `npm run bench`: this service beside bare servers and a stock Nest application, in one run. Prints what it came to, and
-// writes results.json and chart.svg. It never fails on a time: machines differ, ratios travel.
+// `npm run bench`: compares this service with bare servers and a stock Nest application in one run. Prints the results and
+// writes results.json and chart.svg. A slow result never fails the run, because only ratios are comparable across machines.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -22,11 +22,11 @@ const USAGE = `Usage: npm run bench [-- OPTIONS]
   --quick             fewer and shorter rounds: a first look in three minutes
   --only=PART,PART    only these parts: boot, cold, throughput, latency, settings
   --help              this text
-With --quick or --only nothing is written.`;
+--quick and --only do not write the results.`;
 
 const NAMES = Object.keys(SERVICES);
 
-/** Rounds, cold starts in each, and seconds. A process is warm when its code is compiled, which takes a while. */
+/** Rounds, cold starts per round, and durations in seconds. The warm-up includes the compilation of hot code by V8. */
 const FULL = {
   names: NAMES,
   rounds: 3,
@@ -36,7 +36,7 @@ const FULL = {
   latencyRounds: 3,
   latencySeconds: 6,
 };
-/** Without Fastify, on which no goal rests. */
+/** Excludes Fastify, which has no goals. */
 const QUICK = {
   names: NAMES.filter((name) => name !== 'fastify'),
   rounds: 2,
@@ -64,7 +64,7 @@ let isInterrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     isInterrupted = true;
-    killServices(); // whatever is measured just now fails, and the database is stopped
+    killServices(); // fails the current measurement, which stops the database
   });
 }
 
@@ -73,7 +73,7 @@ try {
   if (options.help) console.log(USAGE);
   else await bench(options);
 } catch (error) {
-  console.error(isInterrupted ? 'Interrupted: nothing is written.' : error.message);
+  console.error(isInterrupted ? 'Interrupted: no results were written.' : error.message);
   process.exitCode = 1;
 } finally {
   killServices();
@@ -90,11 +90,11 @@ function parse() {
 async function bench({ quick, only, parts }) {
   console.log('Building …');
   build();
-  if (await isBusy()) console.log('Something else is using this machine: expect wide spreads.');
+  if (await isBusy()) console.log('Another process is using the CPU. Expect wide spreads.');
   const pinning = isPinned
-    ? 'The service has a core of its own.'
-    : 'Nothing is pinned: this needs Linux, taskset and 2 cores.';
-  console.log(canDropCaches ? pinning : `${pinning} The page cache stays warm: dropping it needs root on Linux.`);
+    ? 'The service runs on a dedicated core.'
+    : 'CPU pinning is off: it requires Linux, taskset and 2 cores.';
+  console.log(canDropCaches ? pinning : `${pinning} The page cache remains warm: dropping it requires root on Linux.`);
   leaveServicesCore();
 
   const database = await startDatabase();
@@ -119,7 +119,7 @@ async function bench({ quick, only, parts }) {
 
 function build() {
   const { status } = spawnSync(process.execPath, ['--run', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  if (status !== 0) throw new Error('The service does not build: npm run build says why.');
+  if (status !== 0) throw new Error('The build failed. Run npm run build for details.');
   buildStock();
 }
 
@@ -154,10 +154,10 @@ async function write(results) {
   const text = JSON.stringify(results, rounded);
   writeFileSync(json, await prettier.format(text, { ...(await prettier.resolveConfig(json)), filepath: json }));
   writeFileSync(chart, drawChart(JSON.parse(text)));
-  console.log('Written: template/bench/results.json and chart.svg.');
+  console.log('Results written to template/bench/results.json and chart.svg.');
 }
 
-/** More digits than that were not measured. */
+/** Rounds to the precision of the measurements. */
 function rounded(_key, value) {
   return typeof value === 'number' ? Number(value.toPrecision(4)) : value;
 }

@@ -1,4 +1,4 @@
-// What the bench computes and draws; what it measures, it measures when it is run.
+// Tests the statistics, verdicts and chart of the benchmark. Only `npm run bench` measures.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -15,22 +15,22 @@ import { median, quantile, ratio, spread } from './statistics.mjs';
 const read = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 
 describe('statistics', () => {
-  test('the median of an even number of values lies between the two in the middle', () => {
+  test('the median of an even number of values is the mean of the two middle values', () => {
     assert.equal(median([4, 1, 3, 2]), 2.5);
     assert.equal(median([5]), 5);
   });
 
-  test('a quantile lies between its neighbours', () => {
+  test('a quantile is interpolated between the two nearest values', () => {
     assert.equal(quantile([10, 20, 30, 40, 50], 0.25), 20);
     assert.equal(quantile([10, 20], 0.9), 19);
     assert.equal(quantile([1, 2, 3], 1), 3);
   });
 
-  test('the spread is that of the middle half, as a part of the median', () => {
+  test('the spread is the interquartile range relative to the median', () => {
     assert.equal(spread([90, 95, 100, 105, 1000]), 0.1);
   });
 
-  test('a ratio is of each round, so that a slow round slows both', () => {
+  test('a ratio is computed per round, so a slow round does not change it', () => {
     assert.deepEqual(ratio([10, 20, 40], [5, 10, 20]), { ratio: 2, spread: 0 });
   });
 });
@@ -44,26 +44,26 @@ describe('a verdict', () => {
     assert.equal(verdictOf({ get }, 'stock'), 'missed');
   });
 
-  test('is none when the rounds disagree', () => {
+  test('is "not measured" if the spread is too wide', () => {
     const get = { ours: [90, 120, 60], express: [100, 100, 100], stock: [50, 50, 50] };
     assert.match(verdictOf({ get }, 'express'), /^not measured: the rounds spread over 33 %/);
   });
 
-  test('is none when a service was waiting for the load', () => {
+  test('is "not measured" if the load was the bottleneck', () => {
     const get = { ours: [90], express: [100], stock: [50] };
     const cells = { get, 'get cpu': { ours: [0.98], express: [0.6], stock: [0.97] } };
-    assert.equal(verdictOf(cells, 'express'), 'not measured: the load, not Express 5, was the limit');
+    assert.equal(verdictOf(cells, 'express'), 'not measured: the load generator or the database limited Express 5');
     assert.equal(verdictOf(cells, 'stock'), 'met');
     const disturbed = { ...cells, 'get others': { ours: [0.2] } };
-    assert.match(verdictOf(disturbed, 'stock'), /something else used the core/);
+    assert.match(verdictOf(disturbed, 'stock'), /another process used the core/);
   });
 
-  test('is none when the service could not bear the rate', () => {
+  test('is "not measured" if the service cannot sustain the rate', () => {
     const p99Same = { ours: [20], express: [undefined] };
-    assert.equal(verdictOf({ p99Same }, 'express'), 'not measured: Express 5 cannot bear the rate');
+    assert.equal(verdictOf({ p99Same }, 'express'), 'not measured: Express 5 cannot sustain the rate');
   });
 
-  test('is given for what was measured alone', () => {
+  test('does not require the other cells', () => {
     assert.deepEqual(
       judge({ files: { ours: [12] } }).map(({ cell, verdict }) => [cell, verdict]),
       [['files', 'met']],
@@ -74,20 +74,20 @@ describe('a verdict', () => {
 });
 
 describe('the layer', () => {
-  test('is what the last stage copies', () => {
+  test('contains the files that the last stage copies', () => {
     const dockerfile =
       'FROM a AS build\nCOPY src ./src\nFROM b\nCOPY --from=build --chown=1 \\\n /app/dist /app/docs ./\n';
     assert.deepEqual(copiedInLastStage(dockerfile), ['dist', 'docs']);
   });
 
-  test("is found in this project's Dockerfile", () => {
+  test('is read from docker/Dockerfile', () => {
     assert.deepEqual(copiedInLastStage(readFileSync('docker/Dockerfile', 'utf8')), ['dist']);
   });
 });
 
-test('an open loop sends without waiting for answers', { timeout: 10_000 }, async (t) => {
+test('an open loop sends without waiting for responses', { timeout: 10_000 }, async (t) => {
   const waiting = [];
-  // Nobody is answered before everyone has asked.
+  // The server responds only after it has received every request.
   const server = createServer((_request, response) => {
     waiting.push(response);
     if (waiting.length === 40) waiting.forEach((each) => each.end());
@@ -96,10 +96,10 @@ test('an open loop sends without waiting for answers', { timeout: 10_000 }, asyn
   await once(server, 'listening');
   const url = `http://127.0.0.1:${server.address().port}`;
   const { p99 } = await openLoop({ url }, [{ path: '/' }], 20, 1);
-  assert.ok(p99 > 900, `one was due 950 ms before the last, and the p99 is ${p99} ms`);
+  assert.ok(p99 > 900, `expected more than 900 ms, got ${p99} ms`);
 });
 
-test('the proxy counts round trips, those of signing in apart', async (t) => {
+test('the proxy counts round trips, except for authentication', async (t) => {
   const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49]);
   const server = createTcpServer((socket) =>
     socket.on('data', (chunk) => socket.write(chunk[0] === 0 ? chunk : READY)),
@@ -116,7 +116,7 @@ test('the proxy counts round trips, those of signing in apart', async (t) => {
     client.write(Buffer.from([byte]));
     await once(client, 'data');
   };
-  await ask(0); // an answer that is not the end of one
+  await ask(0); // a message in the middle of a response
   await ask(1);
   await ask(1);
   await ask(1);

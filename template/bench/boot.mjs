@@ -1,4 +1,4 @@
-// What a start costs, and a request then: files that are loaded, and round trips to the database.
+// Counts loaded files and database round trips at startup, and the round trips of one request.
 import { once } from 'node:events';
 import { startProxy } from './postgres-proxy.mjs';
 import { requestsOf } from './requests.mjs';
@@ -34,7 +34,7 @@ async function countTrips(name, { url, keys }) {
   const { connections, roundTrips } = proxy.count;
   const [{ path, headers }] = requestsOf('get', keys);
   const get = async () => (await fetch(service.url + path, { headers })).arrayBuffer();
-  await get(); // asks for the API key as well
+  await get(); // the first request also reads the API key
   const before = proxy.count.roundTrips;
   for (let request = 0; request < WARM_REQUESTS; request++) await get();
   const requestTrips = (proxy.count.roundTrips - before) / WARM_REQUESTS;

@@ -1,4 +1,4 @@
-// Draws results.json for README.md, as an SVG that is readable on light and on dark pages.
+// Draws results.json for README.md as an SVG that is readable in light and dark themes.
 import { SERVICES } from './services.mjs';
 import { median } from './statistics.mjs';
 
@@ -32,7 +32,7 @@ const STYLE = `
 
 /** @param results the content of results.json */
 export function drawChart({ machine, cells, pace }) {
-  const drawn = PANELS.filter(({ cell }) => cells[cell]); // not every system tells the memory
+  const drawn = PANELS.filter(({ cell }) => cells[cell]); // memory is not available on every system
   const width = MARGIN * 2 + PANEL.width * COLUMNS;
   const height = MARGIN + PANEL.height * Math.ceil(drawn.length / COLUMNS) + FOOTER;
   const panels = drawn.map((panel, index) => {

@@ -1,15 +1,15 @@
-// From the start of a process to the first 200 of /health/ready.
+// Measures the time from process start to the first 200 of /health/ready.
 import pg from 'pg';
 import { canDropCaches, dropCaches } from './machine.mjs';
 import { startService } from './services.mjs';
 import { median } from './statistics.mjs';
 
-/** @returns for each service and round the median of the round's starts: a single one says little */
+/** @returns the median of each round for each service, because the durations of single starts vary */
 export async function measureCold(database, { names, rounds, starts }) {
   const cells = { coldWarm: {}, ...(canDropCaches && { coldDropped: {} }) };
   for (const [cell, values] of Object.entries(cells)) {
     for (const name of names) values[name] = [];
-    await coldStart(names[0], database); // the first start of all fills the caches
+    await coldStart(names[0], database); // fills the caches
     for (let round = 0; round < rounds; round++) {
       const times = Object.fromEntries(names.map((name) => [name, []]));
       for (let start = 0; start < starts; start++) {
@@ -31,7 +31,7 @@ async function coldStart(name, { url }) {
   return service.readyMs;
 }
 
-/** The first connection after the caches were dropped is the database's own cold start. */
+/** Warms up the database after the caches were dropped, so that its own cold start is not measured. */
 async function wake(url) {
   const client = new pg.Client(url);
   await client.connect();

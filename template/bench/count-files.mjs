@@ -1,4 +1,4 @@
-// Preloaded into a service by boot.mjs: counts the JavaScript files that the process loads, by import and by require alike.
+// Preloaded into a service by boot.mjs. Counts the JavaScript files that the process loads with import and require.
 // https://nodejs.org/api/module.html#moduleregisterhooksoptions
 import { registerHooks } from 'node:module';
 

@@ -1,4 +1,4 @@
-// A PostgreSQL of the bench's own, and what is in it.
+// Starts and seeds the PostgreSQL server of the benchmark.
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -11,14 +11,14 @@ const SCOPES = ['vouchers:read', 'vouchers:write', 'vouchers:redeem'];
 
 export const VOUCHERS = 10_000;
 
-/** The rate limit's highest setting is 10,000 a minute for each key: together they have more than any service answers. */
+/** A key allows at most 10,000 requests per minute. Together the keys allow more than any service can handle. */
 const KEYS = 200;
 
-/** @returns its URL, the API keys in it, `seed()` and `stop()` */
+/** @returns the URL of the database, its API keys, `seed()` and `stop()` */
 export async function startDatabase() {
   let server = await startPostgres(DIRECTORY, { durable: false });
   if (!server.started) {
-    // One that a killed bench has left runs on the wrong core, and stops when its last user goes.
+    // A server left by a killed run uses the wrong core. It stops when the last process releases it.
     await server.stop();
     server = await startPostgres(DIRECTORY, { durable: false });
   }
@@ -34,7 +34,7 @@ export async function startDatabase() {
   };
   try {
     migrate(server.url);
-    // At a time of its own choice it would slow one service and not the other.
+    // `autovacuum` would run during the measurement of an arbitrary service.
     await client.query('ALTER SYSTEM SET autovacuum = off');
     await client.query('SELECT pg_reload_conf()');
     const { rows } = await client.query('SHOW server_version');
@@ -49,13 +49,13 @@ export async function startDatabase() {
 function migrate(url) {
   const env = { ...process.env, DATABASE_URL: url, LOG_LEVEL: 'warn' };
   const { status } = spawnSync(process.execPath, ['dist/migrate.js'], { env, stdio: 'inherit' });
-  if (status !== 0) throw new Error('The migrations have failed: see above.');
+  if (status !== 0) throw new Error('The migrations failed. See the output above.');
 }
 
 export const idOf = (number) => `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
 export const codeOf = (number) => `SUMMER-${number}`;
 
-/** The same rows for every service, whatever the one before has done to them. */
+/** Replaces all rows, so that every service starts with the same data. */
 async function seed(client) {
   await client.query('TRUNCATE vouchers');
   await client.query(
@@ -67,10 +67,10 @@ async function seed(client) {
             LATERAL (SELECT '2026-01-01Z'::timestamptz + number * interval '1 second' AS moment) AS made`,
   );
   await client.query('VACUUM ANALYZE vouchers');
-  await client.query('CHECKPOINT'); // now, and not while someone is measured
+  await client.query('CHECKPOINT'); // prevents a checkpoint during the measurement
 }
 
-/** As src/platform/auth/api-key.ts makes them: `npm run api-keys` would take a process for each. */
+/** Creates keys like src/platform/auth/api-key.ts, because `npm run api-keys` would start a process for each key. */
 async function createKeys(client) {
   await client.query('TRUNCATE api_keys');
   const keys = Array.from({ length: KEYS }, () => {

@@ -1,11 +1,11 @@
-// How long a GET by id takes at 70 % of what the service can, when clients do not wait for each other.
+// Measures the latency of a GET by id in an open loop, at 70 % of the service's saturation.
 import { closedLoop, openLoop, quietClosedLoop } from './load.mjs';
 import { requestsOf } from './requests.mjs';
 import { startService } from './services.mjs';
 
 const LOAD = 0.7;
 const CALIBRATION_SECONDS = 2;
-/** At the rate that is 70 % for Express, too. */
+/** Services that are also measured at 70 % of Express' saturation. */
 const COMPARED = new Set(['ours', 'express']);
 
 export async function measureLatency(database, { names, rounds, warmUp, seconds }) {

@@ -1,12 +1,12 @@
-// The bytes that the image adds to Node's own, without building it.
+// Measures the size that the image adds to its Node base image, without building the image.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 /**
- * What docker/Dockerfile copies into its last stage, measured in this clone after a build; the compiled code, which the
- * image makes anew, has the same size.
- * @returns megabytes, unpacked and as a registry keeps them; undefined when something of it exists in the image alone
+ * Measures the files that `docker/Dockerfile` copies to its last stage, in this clone after a build. The code compiled
+ * in the image has the same size.
+ * @returns megabytes, uncompressed and compressed as in a registry; undefined if a file exists only in the image
  */
 export function measureLayer() {
   const paths = copiedInLastStage(readFileSync('docker/Dockerfile', 'utf8'));
@@ -19,7 +19,7 @@ export function measureLayer() {
   return { unpacked: paths.reduce((sum, path) => sum + bytesOf(path), 0) / 1e6, packed: archive.length / 1e6 };
 }
 
-/** Paths in the clone, which every stage has in /app. */
+/** Returns the copied paths, relative to the clone. Every stage has the clone in /app. */
 export function copiedInLastStage(dockerfile) {
   const stage = dockerfile
     .replaceAll(/\\\n/g, ' ')

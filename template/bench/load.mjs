@@ -7,21 +7,21 @@ import { median, quantile } from './statistics.mjs';
 const CONNECTIONS = 32;
 
 const ATTEMPTS = 3;
-/** As a part of the core. */
+/** Fraction of the core that other processes used. Above it, the measurement is repeated. */
 const DISTURBED = 0.03;
 
-/** Of the open loop: its connections are opened meanwhile, and what they take does not count. */
+/** Start of the open loop, in which connections are opened. It is not measured. */
 const RAMP_UP_SECONDS = 1;
 
-/** A service that sheds load says so, and then the rate is more than it can bear as well. */
+/** Status of load shedding. A service that sheds load cannot sustain the rate. */
 const TURNED_AWAY = 503;
 
-/** More requests under way than this, and the rate is more than the service can bear. */
+/** Maximum number of requests in flight. A service with more requests in flight cannot sustain the rate. */
 const OVERLOADED = 2_000;
 
 /**
- * As many requests as the service answers: each connection sends the next one when it has the answer.
- * @returns requests a second, and where it is known the parts of its core that the service has used, and others
+ * Measures the throughput of a closed loop: each connection sends the next request after the previous response.
+ * @returns requests per second and, if available, the fractions of the core that the service and other processes used
  */
 export async function closedLoop({ url, pid }, requests, seconds) {
   const [cpuBefore, coreBefore] = [cpuSeconds(pid), coreSeconds()];
@@ -36,15 +36,15 @@ export async function closedLoop({ url, pid }, requests, seconds) {
     connections: CONNECTIONS,
     duration: seconds,
     sampleInt: 100,
-    // Each begins elsewhere: in step they would wait for each other at the same rows.
+    // Each connection starts at another row. Otherwise, the connections would wait for the same row locks.
     setupClient: (client) => client.setRequests(beginningAt(requests, connection++ / CONNECTIONS)),
   });
-  if (non2xx + errors > 0) throw new Error(`${non2xx + errors} of ${answered.total} requests have failed.`);
+  if (non2xx + errors > 0) throw new Error(`${non2xx + errors} of ${answered.total} requests failed.`);
   const cpu = (cpuSeconds(pid) - cpuBefore) / duration;
   return { rate: answered.total / duration, cpu, others: (coreSeconds() - coreBefore) / duration - cpu };
 }
 
-/** autocannon keeps the bytes of a request in the request itself. */
+/** autocannon stores the encoded request in the request object. */
 const copy = (request) => ({ ...request });
 
 function beginningAt(requests, part) {
@@ -52,7 +52,7 @@ function beginningAt(requests, part) {
   return requests.slice(first).concat(requests.slice(0, first)).map(copy);
 }
 
-/** Measures again, twice at most, when something else has used the service's core, and takes the quietest. */
+/** Repeats the measurement up to twice if other processes used the core. Returns the least disturbed result. */
 export async function quietClosedLoop(...args) {
   let quietest = await closedLoop(...args);
   for (let attempt = 1; attempt < ATTEMPTS && quietest.others > DISTURBED; attempt++) {
@@ -63,12 +63,11 @@ export async function quietClosedLoop(...args) {
 }
 
 /**
- * A request at each moment of a steady rate, however long the answers to those before take: clients do not wait for
- * each other. A latency counts from the moment at which the request was due, also when it was sent late. autocannon
- * cannot do it: its rates are bursts at the beginning of each second.
- * @param seconds a whole number
- * @returns in milliseconds the p99 of a usual second, which a hiccup of the machine does not change, and the p99.9 of
- *   all; undefined when the service does not keep up
+ * Sends requests at a constant rate, independent of responses. Latency counts from the scheduled time of a request, even
+ * if the request was sent late. autocannon sends bursts at the beginning of each second instead.
+ * @param seconds an integer
+ * @returns the median of the p99 of each second, which is robust against short disturbances, and the p99.9 of all
+ *   requests, in milliseconds; undefined if the service cannot sustain the rate
  */
 export async function openLoop({ url }, requests, rate, seconds) {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });

@@ -1,27 +1,27 @@
-// What the machine allows: one core for the service alone, and clean caches. Linux has the tools, other systems do without.
+// Controls the CPU affinity and the page cache, on Linux only. Other systems run without both.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const isLinux = process.platform === 'linux';
-/** Before this process leaves one of them. */
+/** Number of cores. Read before this process is pinned, which reduces the number. */
 export const cores = availableParallelism();
 
-/** Whether services have a core of their own. */
+/** Whether services run on a dedicated core. */
 export const isPinned = isLinux && cores >= 2 && spawnSync('taskset', ['--version']).status === 0;
 
-/** The command that runs Node on the services' core. */
+/** Returns the command that runs Node on the core of the services. */
 export const pinnedNode = isPinned ? ['taskset', '--cpu-list', '0', process.execPath] : [process.execPath];
 
-/** Keeps this process, and what it will start, away from the services' core. */
+/** Pins this process and its future children to the other cores. */
 export function leaveServicesCore() {
   if (isPinned) {
     execFileSync('taskset', ['--all-tasks', '--pid', '--cpu-list', `1-${cores - 1}`, String(process.pid)]);
   }
 }
 
-/** Whether something else takes more than a tenth of the machine, in a second's look. */
+/** Returns whether other processes use more than a tenth of the CPU, measured for one second. */
 export async function isBusy() {
   const before = cpus();
   await sleep(1000);
@@ -34,21 +34,21 @@ export async function isBusy() {
 
 export const canDropCaches = isLinux && process.getuid() === 0;
 
-/** Files that no process has mapped must be read from the disk again. Node itself stays, because this process is one. */
+/** Drops the page cache. Files that a process maps remain cached, such as Node's own binary. */
 export function dropCaches() {
   execFileSync('sync');
   writeFileSync('/proc/sys/vm/drop_caches', '3');
 }
 
-/** The CPU time that a process has used, in seconds; undefined where the system does not tell. */
+/** Returns the CPU time of a process in seconds, or undefined if the system does not provide it. */
 export function cpuSeconds(pid) {
   if (!isLinux) return undefined;
-  // utime and stime, counted after the name, which may have spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+  // utime and stime follow the name, which can contain spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-/** The CPU time that everything on the services' core has used, in seconds; undefined where they have none of their own. */
+/** Returns the CPU time of all processes on the services' core in seconds, or undefined without a dedicated core. */
 export function coreSeconds() {
   if (!isPinned) return undefined;
   // https://man7.org/linux/man-pages/man5/proc_stat.5.html
@@ -56,7 +56,7 @@ export function coreSeconds() {
   return (Number(user) + Number(nice) + Number(system)) / 100;
 }
 
-/** The memory that a process has, in megabytes; undefined where there is no ps. */
+/** Returns the resident memory of a process in megabytes, or undefined if `ps` is missing. */
 export function megabytes(pid) {
   const { stdout } = spawnSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
   return stdout ? Number(stdout) / 1024 : undefined;

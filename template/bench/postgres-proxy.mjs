@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** ReadyForQuery, the last message of every answer; the transaction's state follows as one more byte. */
+/** ReadyForQuery ends every response. Its last byte is the transaction status. */
 const READY_FOR_QUERY = Buffer.from([0x5a, 0, 0, 0, 5]);
 
 /**
- * Stands between a service and its PostgreSQL, and counts connections and round trips: the times that the server has
- * answered and waits for more, those of signing in apart. https://www.postgresql.org/docs/current/protocol-message-formats.html
+ * Forwards connections to PostgreSQL, and counts connections and round trips. Each ReadyForQuery is one round trip,
+ * except for authentication. https://www.postgresql.org/docs/current/protocol-message-formats.html
  */
 export async function startProxy(databaseUrl) {
   const { hostname, port } = new URL(databaseUrl);
@@ -21,7 +21,7 @@ export async function startProxy(databaseUrl) {
       signedIn = true;
     });
     client.pipe(upstream).pipe(client);
-    // The killed service and its connections have no more to say.
+    // A killed service resets its connections.
     for (const socket of [client, upstream]) socket.on('error', () => {});
     client.once('close', () => upstream.destroy());
     count.connections += 1;

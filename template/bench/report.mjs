@@ -1,15 +1,15 @@
-// What was measured, held to the goals.
+// Compares the measurements with the goals.
 import { SERVICES } from './services.mjs';
 import { median, ratio } from './statistics.mjs';
 
-/** A ratio whose rounds lie further apart than this says nothing. */
+/** Maximum spread of the rounds of a ratio. */
 const WIDEST_SPREAD = 0.1;
-/** With less than this of its core in use, the service was waiting for the load or the database. */
+/** Below this CPU usage of its core, a service was limited by the load generator or the database. */
 const BUSY = 0.9;
-/** More than this of the service's core in other hands is not what the service can do. */
+/** Above this CPU usage by other processes, a measurement is invalid. */
 const BUSY_OTHERS = 0.05;
 
-/** Each cell, with the unit of its values. */
+/** Title and unit of each cell. */
 export const TITLES = {
   coldWarm: ['cold start, page cache warm', 'ms'],
   coldDropped: ['cold start, page cache dropped', 'ms'],
@@ -18,7 +18,7 @@ export const TITLES = {
   bootTrips: ['round trips to the database at boot', ''],
   requestTrips: ['round trips of a GET by id', ''],
   layer: ['application layer of the image', 'MB'],
-  layerPacked: ['the same, as it is pushed and pulled', 'MB'],
+  layerPacked: ['application layer of the image, compressed', 'MB'],
   memoryIdle: ['memory (RSS), idle', 'MB'],
   memoryLoaded: ['memory (RSS), after load', 'MB'],
   get: ['GET by id', '/s'],
@@ -32,7 +32,7 @@ export const TITLES = {
   settings: ['GET by id, production settings', '/s'],
 };
 
-/** `max` and `min` hold for the ratio to a service, or without one for the value itself. */
+/** `max` and `min` limit the ratio to the service in `against`, or the value itself. */
 const GOALS = [
   { cell: 'coldWarm', against: 'http', max: 3 },
   { cell: 'coldWarm', against: 'stock', max: 0.4 },
@@ -53,7 +53,7 @@ const GOALS = [
   { cell: 'settings', against: 'off', min: 0.85 },
 ];
 
-/** For each goal whose cell was measured: the ratio, its spread, and the verdict. */
+/** Returns the ratio, spread and verdict of each goal with a measured cell. */
 export function judge(cells) {
   return GOALS.filter(({ cell }) => cells[cell]).map((goal) => judgeGoal(cells, goal));
 }
@@ -68,15 +68,15 @@ function judgeGoal(cells, goal) {
 
 function whyNotMeasured(cells, { cell, against }, { spread }) {
   const tooSlow = ['ours', against].find((name) => cells[cell][name]?.includes(undefined));
-  if (tooSlow) return `not measured: ${SERVICES[tooSlow].title} cannot bear the rate`;
+  if (tooSlow) return `not measured: ${SERVICES[tooSlow].title} cannot sustain the rate`;
   if (!(spread <= WIDEST_SPREAD)) return `not measured: the rounds spread over ${percent(spread)}`;
   const usual = (what, name) => median(cells[`${cell} ${what}`]?.[name] ?? [NaN]);
-  if (usual('others', 'ours') > BUSY_OTHERS) return 'not measured: something else used the core of the service';
+  if (usual('others', 'ours') > BUSY_OTHERS) return 'not measured: another process used the core of the service';
   const idle = ['ours', against].find((name) => usual('cpu', name) < BUSY);
-  return idle && `not measured: the load, not ${SERVICES[idle].title}, was the limit`;
+  return idle && `not measured: the load generator or the database limited ${SERVICES[idle].title}`;
 }
 
-/** The median of every cell and service, as lines of text. */
+/** Returns the median of every cell and service as lines of text. */
 export function mediansTable(cells) {
   const names = Object.keys(SERVICES);
   const rows = Object.entries(TITLES)

@@ -1,12 +1,12 @@
-// The requests that are measured, and the proof that the services do the same work.
+// Defines the measured requests, and compares the responses of the services.
 import { isDeepStrictEqual } from 'node:util';
 import { codeOf, idOf, VOUCHERS } from './database.mjs';
 import { SERVICES } from './services.mjs';
 
-/** The requests of a cell repeat after so many, spread over the whole table. */
+/** Number of distinct requests per cell, spread over the whole table. */
 const DIFFERENT = 500;
 
-/** The request of each cell, for the voucher of that number. */
+/** Returns the request of a cell for the voucher with this number. */
 export const REQUESTS = {
   get: (number) => ({ path: `/v1/vouchers/${idOf(number)}` }),
   list: () => ({ path: '/v1/vouchers?active=true&limit=20' }),
@@ -15,18 +15,18 @@ export const REQUESTS = {
   create: () => post('/v1/vouchers', newVoucher()),
 };
 
-/** In autocannon's form, which takes them in turn. */
+/** Returns the requests of a cell in the format of autocannon, which sends them in turn. */
 export function requestsOf(cell, keys) {
   return Array.from({ length: DIFFERENT }, (_, index) => {
     const number = 1 + index * Math.floor(VOUCHERS / DIFFERENT);
     const { headers, ...made } = REQUESTS[cell](number);
-    // A code that is new each time is made just before it is sent.
+    // The code must be unique, so the body is generated immediately before the request.
     const renew = cell === 'create' && { setupRequest: (request) => ({ ...request, body: REQUESTS.create().body }) };
     return { ...made, headers: { ...headers, ...headersOf(keys, index) }, ...renew };
   });
 }
 
-/** Each key comes from an address of its own, as the first proxy tells it: the rate limit counts both. */
+/** Returns the headers of a caller. Each key has its own client address, because the rate limit counts both. */
 function headersOf(keys, index) {
   const caller = index % keys.length;
   return { 'x-api-key': keys[caller], 'x-forwarded-for': `10.0.0.${caller}` };
@@ -48,23 +48,23 @@ function newVoucher(code = `NEW-${(created += 1)}`) {
   };
 }
 
-/** Requests whose answers are compared before anything is measured, with what each service answers in its own way. */
+/** Requests whose responses are compared before the measurement. With `ownBody`, the bodies can differ. */
 const SAMPLES = [
   { name: 'GET by id', ...REQUESTS.get(7) },
-  { name: 'GET of none', path: `/v1/vouchers/${idOf(0)}`, ownBody: true },
+  { name: 'GET of an unknown id', path: `/v1/vouchers/${idOf(0)}`, ownBody: true },
   { name: 'list', ...REQUESTS.list(), own: ['nextCursor'] },
   { name: 'redeem', ...REQUESTS.redeem(7), own: ['redeemedAt'] },
   { name: 'POST', ...post('/v1/vouchers', newVoucher('SAMPLE')), own: ['id', 'createdAt', 'updatedAt'] },
-  { name: 'POST of a short code', ...post('/v1/vouchers', newVoucher('A')), ownBody: true },
-  { name: 'POST of an unknown field', ...post('/v1/vouchers', { ...newVoucher(), more: 1 }), ownBody: true },
+  { name: 'POST with a short code', ...post('/v1/vouchers', newVoucher('A')), ownBody: true },
+  { name: 'POST with an unknown field', ...post('/v1/vouchers', { ...newVoucher(), more: 1 }), ownBody: true },
   {
-    name: 'POST of text for a number',
+    name: 'POST with text instead of a number',
     ...post('/v1/vouchers', { ...newVoucher(), maxRedemptions: '1' }),
     ownBody: true,
   },
 ];
 
-/** What a service, freshly seeded, answers to the samples. */
+/** Returns the responses of a freshly seeded service to the samples. */
 export async function answersOf({ url }, keys) {
   const answers = {};
   for (const { name, path, own = [], ownBody, ...request } of SAMPLES) {
@@ -76,7 +76,7 @@ export async function answersOf({ url }, keys) {
   return answers;
 }
 
-/** @throws when a service does not do what ours does */
+/** @throws {Error} if a response differs from the response of this service */
 export function compareAnswers(name, answers, ours) {
   for (const [sample, answer] of Object.entries(answers)) {
     if (!isDeepStrictEqual(answer, ours[sample])) {

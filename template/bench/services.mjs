@@ -1,4 +1,4 @@
-// The services that are measured, each started as a process of its own.
+// Starts each measured service in a separate process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
@@ -17,7 +17,7 @@ export const SERVICES = {
   stock: { title: 'stock Nest 12', entry: baseline('stock/dist/main.js') },
 };
 
-/** What all of them run with. The others have no limits, so ours are off except where they are what is measured. */
+/** Environment of all services. The limits of this service are off, because the baselines have none. */
 const SETTINGS = {
   NODE_ENV: 'production',
   HOST: '127.0.0.1',
@@ -31,9 +31,9 @@ const READY_WITHIN_MS = 60_000;
 const running = new Set();
 
 /**
- * Starts a service, and waits for the first 200 of its /health/ready.
+ * Starts a service and waits for the first 200 of its /health/ready.
  * @param {string} name one of SERVICES
- * @param {{ databaseUrl: string, env?: object, preload?: string }} options preload: a module that answers messages
+ * @param {{ databaseUrl: string, env?: object, preload?: string }} options preload: a module that replies to messages
  */
 export async function startService(name, { databaseUrl, env, preload }) {
   const port = await freePort();
@@ -49,8 +49,8 @@ export async function startService(name, { databaseUrl, env, preload }) {
   const agent = new Agent({ keepAlive: true });
   const patience = AbortSignal.timeout(READY_WITHIN_MS);
   while (!(await isReady(`${url}/health/ready`, { agent, signal: patience }))) {
-    if (!running.has(child)) throw new Error(`${SERVICES[name].title} has ended before it was ready.`);
-    if (patience.aborted) throw new Error(`${SERVICES[name].title} is never ready.`);
+    if (!running.has(child)) throw new Error(`${SERVICES[name].title} exited before it was ready.`);
+    if (patience.aborted) throw new Error(`${SERVICES[name].title} did not become ready.`);
     await sleep(1);
   }
   const readyMs = performance.now() - startedAt;
@@ -67,7 +67,7 @@ export async function startService(name, { databaseUrl, env, preload }) {
   };
 }
 
-/** Whoever waits for one of them is told that it has ended. */
+/** Kills all services. Pending operations fail. */
 export function killServices() {
   for (const child of running) child.kill('SIGKILL');
 }

@@ -1,4 +1,4 @@
-/** The value below which that part of the values lies, between the two that are nearest. */
+/** Returns a quantile, interpolated between the two nearest values. */
 export function quantile(values, part) {
   const sorted = values.toSorted((a, b) => a - b);
   const place = (sorted.length - 1) * part;
@@ -8,14 +8,14 @@ export function quantile(values, part) {
 
 export const median = (values) => quantile(values, 0.5);
 
-/** How far the middle half of the values lies apart, as a part of their median. */
+/** Returns the interquartile range relative to the median. */
 export function spread(values) {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
 }
 
 /**
- * Round by round, so that what slows the machine for a while slows both.
- * @returns the median of the rounds' ratios, and their spread
+ * Computes one ratio per round, because a temporary slowdown of the machine affects both values.
+ * @returns the median of the ratios, and their spread
  */
 export function ratio(values, others) {
   const ratios = values.map((value, round) => value / others[round]);

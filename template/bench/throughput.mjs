@@ -1,14 +1,14 @@
-// Requests a second of each route, and the memory before and after.
+// Measures the requests per second of each route, and the memory before and after the load.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closedLoop, quietClosedLoop } from './load.mjs';
 import { megabytes } from './machine.mjs';
 import { REQUESTS, requestsOf } from './requests.mjs';
 import { startService } from './services.mjs';
 
-/** In memory, until the garbage of the start is gone. */
+/** Delay before the memory is measured, to let V8 collect the garbage of the startup. */
 const SETTLE_MS = 1_000;
 
-/** Ours with the limits, as in production, and with everything off that a variable switches off. */
+/** Variants of this service: with the limits of production, and with all optional features off. */
 const SETTINGS = {
   ours: { RATE_LIMIT_PER_MINUTE: '10000', CONCURRENCY_LIMIT: '100' },
   off: { LOG_LEVEL: 'silent' },
@@ -30,7 +30,7 @@ export async function measureThroughput(database, { names, rounds, warmUp, secon
       const [firstCell] = Object.keys(REQUESTS);
       for (const cell of Object.keys(REQUESTS)) {
         const requests = requestsOf(cell, database.keys);
-        // What the routes have in common is warm after the first.
+        // The first cell warms up the code that all routes share.
         await closedLoop(service, requests, cell === firstCell ? warmUp : warmUp / 3);
         const { rate, cpu, others } = await quietClosedLoop(service, requests, seconds);
         record(cell, name, rate);

@@ -1,5 +1,5 @@
-// deploy/bootstrap.sh and deploy/teardown.sh, run against the stand-in. BASH_UNDER_TEST is another shell to run them with,
-// such as a bash 3.2.
+// Runs deploy/bootstrap.sh and deploy/teardown.sh against the stand-in. BASH_UNDER_TEST selects another shell, such as
+// bash 3.2.
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -125,7 +125,7 @@ const grantsOn = (name, policy) =>
         `${name} ${role} ${member}${condition ? ` expression=${condition.expression},title=${condition.title}` : ''}`,
     ),
   );
-/** All grants but the owner's. */
+/** All grants except the owner's. */
 const grants = () =>
   sorted([
     ...grantsOn('projects/my-project', project.policy).filter((grant) => !grant.includes('roles/owner')),
@@ -164,7 +164,7 @@ async function fails(running, message) {
   return result;
 }
 
-/** Runs again and again until nothing is left to interrupt. @returns {Promise<number>} how often it was */
+/** Repeats the command until it is no longer interrupted. @returns {Promise<number>} the number of interruptions */
 async function interruptions(attempt) {
   for (let count = 0; ; count++) {
     const result = await attempt();
@@ -203,7 +203,7 @@ describe('the first run', () => {
     assert.match(stdout, /^\(12\/12\) GitHub: /m);
   });
 
-  test('trusts two workflows on main, started by hand, of one repository', async () => {
+  test('trusts two manually started workflows on main of one repository', async () => {
     await succeeds(bootstrap(urls()));
     assert.equal(
       conditionOf(),
@@ -217,7 +217,7 @@ describe('the first run', () => {
     );
   });
 
-  test('makes them by these commands', async () => {
+  test('runs the expected commands', async () => {
     await succeeds(bootstrap([...urls(), ...SQL, ...BUILD]));
     const there = '--location=europe-west1 --project=my-project';
     const onRun = '--region=europe-west1 --project=my-project';
@@ -246,7 +246,7 @@ describe('the first run', () => {
     );
   });
 
-  test('with --private has the service check callers, and grants nothing more', async () => {
+  test('with --private requires authenticated callers and adds no grant', async () => {
     await succeeds(bootstrap([...urls(), '--private']));
     assert.match(
       calls().find((call) => call.startsWith('run deploy')),
@@ -261,7 +261,7 @@ describe('the first run', () => {
     assert.match(stdout, /^ {2}GCP_CLOUD_SQL_INSTANCE=my-project:europe-west1:main$/m);
   });
 
-  test('with --with-cloud-build makes the builds’ account and buckets', async () => {
+  test('with --with-cloud-build creates the build account and buckets', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...BUILD]));
     assert.deepEqual(grants(), sorted([...GRANTS, ...BUILD_GRANTS]));
     assert.deepEqual(
@@ -292,7 +292,7 @@ describe('the first run', () => {
     ]);
   });
 
-  test('with --set-vars sets them, under the name of another environment', async () => {
+  test('with --set-vars sets the variables, with the prefix of the environment', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), '--set-vars', '--environment', 'pre-prod']));
     assert.doesNotMatch(stdout, /GCP_/);
     const { variables } = github;
@@ -300,7 +300,7 @@ describe('the first run', () => {
     assert.equal(variables.PRE_PROD_GCP_SERVICE, 'orders-pre-prod');
   });
 
-  test('takes the numbers of the repository without gh', async () => {
+  test('accepts the repository IDs as options, without gh', async () => {
     cloud.state.github = null;
     await succeeds(bootstrap([...urls(), '--repo-id', '42', '--owner-id', '43']));
     assert.match(conditionOf(), /repository_id=='42' && assertion.repository_owner_id=='43'/);
@@ -312,7 +312,7 @@ describe('the first run', () => {
     assert.ok(sleeps().length > 0);
   });
 
-  test('does not wait for ever', async () => {
+  test('stops waiting after 30 attempts', async () => {
     cloud.faults.youth = 'eternal';
     await fails(bootstrap(urls()), /Identity Pool does not exist/);
     assert.equal(sleeps().length, 30);
@@ -320,7 +320,7 @@ describe('the first run', () => {
 });
 
 describe('secrets', () => {
-  test('are in no argument and in no output, and have no line break', async () => {
+  test('appear in no argument and no output, and have no trailing line break', async () => {
     const { output } = await succeeds(bootstrap(urls()));
     for (const text of [output, ...calls()]) assert.doesNotMatch(text, /-secret@/);
     assert.equal(valueOf('orders-database-url'), RUNTIME_URL);
@@ -358,7 +358,7 @@ describe('secrets', () => {
 });
 
 describe('a second run', () => {
-  test('makes nothing and enables nothing', async () => {
+  test('creates and enables nothing', async () => {
     const all = [...urls(), ...SQL, ...BUILD, '--private'];
     await succeeds(bootstrap(all));
     const before = whole();
@@ -366,7 +366,7 @@ describe('a second run', () => {
     await succeeds(bootstrap(all));
     assert.deepEqual(whole(), before);
     const others = changes().filter((call) => !/ (add-iam-policy-binding|set-cleanup-policies) /.test(call));
-    assert.deepEqual(others, []); // and those two have found that it is so already
+    assert.deepEqual(others, []); // the two filtered commands are idempotent
   });
 
   test('continues after an interruption at any command', async () => {
@@ -387,7 +387,7 @@ describe('a second run', () => {
     assert.equal(access(), 'False');
   });
 
-  test('with --private does not leave a public service open in silence', async () => {
+  test('with --private fails if the service is public', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     await fails(
@@ -407,7 +407,7 @@ describe('a second run', () => {
 });
 
 describe('--dry-run', () => {
-  test('prints the commands and changes nothing, in a new project', async () => {
+  test('prints the commands and changes nothing in a new project', async () => {
     const { stdout } = await succeeds(bootstrap([...urls(), ...SQL, ...BUILD, '--private', '--set-vars', '--dry-run']));
     assert.deepEqual(changes(), []);
     for (const command of ['services enable', 'run deploy orders', 'storage buckets create', 'gh variable set']) {
@@ -418,7 +418,7 @@ describe('--dry-run', () => {
     assert.deepEqual(sleeps(), []);
   });
 
-  test('shows, in a project that is ready, that nothing is missing', async () => {
+  test('prints no create command in a complete project', async () => {
     await succeeds(bootstrap(urls()));
     cloud.calls = [];
     const { stdout } = await succeeds(bootstrap(['--dry-run']));
@@ -452,7 +452,11 @@ describe('before any change it rejects', () => {
   }
 
   for (const [what, prepare, message, args = []] of [
-    ['nobody signed in', () => (cloud.state.operator = null), /gcloud is not signed in. Run: gcloud auth login/],
+    [
+      'a gcloud that is not signed in',
+      () => (cloud.state.operator = null),
+      /gcloud is not signed in. Run: gcloud auth login/,
+    ],
     ['an unknown project', () => delete cloud.state.projects['my-project'], /Cannot read the project my-project/],
     [
       'a project without billing',
@@ -465,14 +469,19 @@ describe('before any change it rejects', () => {
       /gh cannot read acme\/orders. Run gh auth login, or pass --repo-id/,
     ],
     [
-      'to set variables by somebody who may not',
+      '--set-vars without administrator access',
       () => (github.isAdministered = false),
       /--set-vars needs gh, signed in as an administrator of acme\/orders/,
       ['--set-vars'],
     ],
-    ['MySQL', () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')), /main is MYSQL_8_4/, SQL],
     [
-      'a version of PostgreSQL that this gcloud does not know',
+      'a MySQL instance',
+      () => (project.instances.main = instance('MYSQL_8_4', 'db-custom-1-3840')),
+      /main is MYSQL_8_4/,
+      SQL,
+    ],
+    [
+      'a PostgreSQL version that this gcloud does not support',
       () => (project.instances.main = instance(undefined, 'db-custom-1-3840')),
       /gcloud components update/,
       SQL,
@@ -484,13 +493,13 @@ describe('before any change it rejects', () => {
       SQL,
     ],
     [
-      'a small instance',
+      'an instance with too few connections',
       () => (project.instances.main = instance('POSTGRES_18', 'db-g1-small')),
       /main allows 50 connections, and a rollout needs 95/,
       SQL,
     ],
     [
-      'too low a max_connections',
+      'a max_connections flag that is too low',
       () =>
         (project.instances.main = instance('POSTGRES_18', 'db-custom-4-15360', [
           { name: 'log_min_duration_statement', value: '500' },
@@ -507,7 +516,7 @@ describe('before any change it rejects', () => {
     });
   }
 
-  test('to begin without gcloud or gh', async () => {
+  test('a machine without gcloud or gh', async () => {
     const path = mkdtempSync(join(root, 'bin-'));
     fillBin(path, TOOLS, []);
     await fails(bootstrap([], { path }), /gcloud is not installed/);
@@ -551,7 +560,7 @@ describe('teardown', () => {
     assert.deepEqual(changes(), []);
   });
 
-  test('is undone by bootstrap', async () => {
+  test('is reverted by bootstrap', async () => {
     await succeeds(bootstrap(all()));
     const before = things();
     await succeeds(teardown());
@@ -575,7 +584,7 @@ describe('teardown', () => {
   });
 });
 
-test('the scripts have nothing that bash 3.2 lacks', async () => {
+test('the scripts use only features of bash 3.2', async () => {
   const newer =
     /\b(mapfile|readarray|coproc)\b|\b(declare|local|typeset) -[a-zA-Z]*[Agn]|\$\{[^}]*(\^|,,|@[A-Za-z]\})|&>>|\|&|;;?&|\[\[ -v|\bwait -n|\$EPOCH|printf '%\(|\$\{\w+: -\d/;
   for (const script of ['bootstrap.sh', 'teardown.sh', 'lib/gcloud.sh']) {

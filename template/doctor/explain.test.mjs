@@ -201,7 +201,7 @@ const CASES = [
     'Default STARTUP TCP probe failed 1 time consecutively for container "scim" on port 3002. The instance was not started.',
     'failed to start and listen',
   ],
-  ['The environment is not usable:', 'The environment is not usable'],
+  ['Invalid configuration:', 'Invalid configuration'],
   [
     'Waiting for database app at db:5432 for 53 s, past DATABASE_STARTUP_WARN_AFTER_MS (30000 ms): connect ECONNREFUSED',
     'Waiting for database',

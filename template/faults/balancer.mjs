@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const PROBE_MS = 100;
 
-/** Sends new requests to the instances that say they are ready, in turn. */
+/** Sends new requests in turn to the instances whose readiness probe succeeds. */
 export class Balancer {
   #ready = new Set();
   #turn = 0;
 
-  /** Resolves when the instance gets its first requests; it is asked for as long as it runs. */
+  /** Adds an instance and probes its readiness until it exits. Resolves when the instance is ready. */
   async add(service) {
     await service.ready();
     this.#ready.add(service);
@@ -27,7 +27,7 @@ export class Balancer {
     return this.#ready.has(service);
   }
 
-  /** @returns the address for a new request; one that refuses it when no instance is ready */
+  /** @returns the address for a new request, or an address that refuses connections if no instance is ready */
   next() {
     const ready = [...this.#ready];
     return ready[this.#turn++ % ready.length]?.url ?? 'http://127.0.0.1:1';

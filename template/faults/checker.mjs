@@ -2,7 +2,7 @@ import { send } from './client.mjs';
 
 const AT_ONCE = 20;
 
-/** Sends every write again that has no answer or was turned away, as its client would, until it has one. */
+/** Retries every write that has no response or was rejected with 503, until it succeeds. */
 export async function settle(target, url, journal, withinMs = 30_000) {
   const deadline = performance.now() + withinMs;
   const open = journal
@@ -22,12 +22,12 @@ export async function settle(target, url, journal, withinMs = 30_000) {
   );
 }
 
-/** 409 to a new voucher: the first attempt had made it. 409 to a redemption: the first is still being worked on. */
+/** 409 for a new voucher: the first attempt created it. 409 for a redemption: the first attempt is still running. */
 function isAnswered({ kind, status }) {
   return (status >= 200 && status < 300) || (kind === 'create' && status === 409);
 }
 
-/** Holds what was acknowledged against the database. */
+/** Compares the acknowledged writes with the database. */
 export async function check(database, journal) {
   const created = journal.of('create').served.entries.map(({ answer }) => JSON.parse(answer));
   const found = await database.query('SELECT id, code FROM vouchers WHERE id = ANY($1)', [created.map(({ id }) => id)]);
@@ -36,14 +36,14 @@ export async function check(database, journal) {
 
   const asked = journal.of('redeem');
   const redeemed = keysOf(asked.served);
-  const unknown = keysOf(asked).difference(redeemed).size; // whether these count, only the database knows
+  const unknown = keysOf(asked).difference(redeemed).size; // may or may not be applied
   const [{ redemptions }] = await database.query(
     `SELECT sum(redemptions)::integer AS redemptions FROM vouchers WHERE code LIKE 'SEED-%'`,
   );
   return {
     'acknowledged writes': created.length + redeemed.size,
-    'acknowledged writes that are lost': lostVouchers + Math.max(0, redeemed.size - redemptions),
-    'writes done twice': Math.max(0, redemptions - redeemed.size - unknown),
+    'lost acknowledged writes': lostVouchers + Math.max(0, redeemed.size - redemptions),
+    'duplicate writes': Math.max(0, redemptions - redeemed.size - unknown),
   };
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** @returns what was sent and became of it: `at` and `ms`, and `status`, `headers` and `body` or else `error` */
+/** @returns the request with `at` and `ms`, and either `status`, headers and body, or `error` */
 export async function send(
   url,
   { method = 'GET', path, headers, body, agent = false, signal, timeoutMs = 20_000, ...rest },
@@ -33,7 +33,7 @@ export async function send(
   }
 }
 
-/** Sends requests at a fixed rate, whatever becomes of them, and keeps a journal. */
+/** Sends requests at a constant rate, independent of responses, and records the results in a journal. */
 export class Client {
   journal = new Journal();
   #agent;
@@ -41,9 +41,9 @@ export class Client {
   #stopping = false;
 
   /**
-   * @param {(number: number) => object} request what to send
-   * @param {() => string | undefined} to the address that it goes to at this moment
-   * @param {number} connections how many it opens at most
+   * @param {(number: number) => object} request returns the request with this number
+   * @param {() => string | undefined} to returns the current address
+   * @param {number} connections maximum number of connections
    */
   constructor({ rate, request, to, fresh = false, connections = Infinity }) {
     Object.assign(this, { request, to, fresh });
@@ -61,7 +61,7 @@ export class Client {
   }
 
   #send(number) {
-    // Every other one on a connection of its own, where that is asked for.
+    // With `fresh`, every other request opens a new connection.
     const agent = this.fresh && number % 2 ? false : this.#agent;
     const to = this.to();
     const pending = send(to, { agent, ...this.request(number) }).then((entry) => this.journal.add({ ...entry, to }));
@@ -69,13 +69,13 @@ export class Client {
     void pending.finally(() => this.#open.delete(pending));
   }
 
-  /** Connections that it keeps, which the service keeps open as well. */
+  /** The number of open connections. The service also keeps them open. */
   get connections() {
     const { sockets, freeSockets } = this.#agent;
     return [sockets, freeSockets].flatMap((each) => Object.values(each)).flat().length;
   }
 
-  /** Sends no more, and waits for what is under way. */
+  /** Stops sending, and waits for the requests in flight. */
   async stop() {
     this.#stopping = true;
     await this.running;
@@ -83,7 +83,7 @@ export class Client {
   }
 }
 
-/** What was sent and became of it. */
+/** The results of requests. */
 export class Journal {
   constructor(entries = []) {
     this.entries = entries;
@@ -109,7 +109,7 @@ export class Journal {
     return this.filter(({ kind }) => kinds.includes(kind));
   }
 
-  /** Answered as it should be. */
+  /** Successful requests. */
   get served() {
     return this.filter(({ status }) => status >= 200 && status < 300);
   }
@@ -118,12 +118,12 @@ export class Journal {
     return this.filter(({ status }) => !(status >= 200 && status < 300));
   }
 
-  /** Refused in the way that a client can use: come again, in so many seconds. */
+  /** Requests that were rejected with 503 and Retry-After. */
   get turnedAway() {
     return this.filter(({ status, answerHeaders }) => status === 503 && answerHeaders['retry-after'] !== undefined);
   }
 
-  /** Failed in any other way. */
+  /** Failed requests without a usable rejection. */
   get botched() {
     return this.failed.filter(
       ({ status, answerHeaders }) =>
@@ -140,7 +140,7 @@ export class Journal {
     );
   }
 
-  /** The median of the seconds' percentiles, which a moment that the machine was busy otherwise does not decide. */
+  /** The median of the percentiles of each second, which is robust against short disturbances. */
   typicalPercentile(percent) {
     const seconds = Map.groupBy(this.entries, ({ at }) => Math.floor(at / 1000)).values();
     return quantile(

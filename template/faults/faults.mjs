@@ -1,4 +1,4 @@
-// `npm run faults`: drills of the built service with real faults. See USAGE.
+// `npm run faults`: runs fault injection drills with the built service. See USAGE.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { format as prettify, resolveConfig } from 'prettier';
@@ -23,11 +23,11 @@ const DRILLS = [
 ];
 
 const USAGE = `Usage: npm run faults [-- OPTION…]
-  --long         faults last as long as they do in earnest; includes the stock Nest application
-  --only=R3,R4   these drills alone, and no report
-  --baseline         also drills the stock Nest application and writes ${REPORT}
-  --soak         R15 takes an hour
-  --list         names the drills`;
+  --long         uses faults of a realistic duration; also tests the stock Nest application
+  --only=R3,R4   runs the listed drills; does not write a report
+  --baseline     also tests the stock Nest application and writes ${REPORT}
+  --soak         runs R15 for one hour
+  --list         lists the drills`;
 
 const options = parse();
 const chosen = options.only ? choose(options.only.toUpperCase().split(',')) : DRILLS;
@@ -36,7 +36,7 @@ if (options.list) {
   process.exit();
 }
 
-// The service has a core of its own where the machine allows it, or the client's work would be measured as the service's.
+// On a shared core, the CPU time of the client would distort the measurements of the service.
 leaveServicesCore();
 const ours = ourService();
 const targets = options.baseline || options.long ? [ours, stockNest()] : [ours];
@@ -59,14 +59,16 @@ try {
   });
   if (targets.length > 1 && !options.only) await writeReport(results);
   console.log(
-    broken.length > 0 ? `Broken:\n  ${broken.join('\n  ')}` : `All ${results.length} drills keep their limits.`,
+    broken.length > 0
+      ? `Exceeded limits:\n  ${broken.join('\n  ')}`
+      : `All ${results.length} drills are within their limits.`,
   );
   if (broken.length > 0) process.exitCode = 1;
 } finally {
   await postgres.stop();
 }
 
-/** Leaves nothing running behind. */
+/** Closes the current drill, stops PostgreSQL and exits. */
 async function abandon(code) {
   await fixture?.close();
   await postgres.stop();
@@ -79,7 +81,7 @@ async function run(drill) {
   return { drill, columns };
 }
 
-/** @returns the figures held to their limits, and if there are none, why */
+/** @returns the figures with their limits, or the reason for their absence */
 async function runOn(target, drill) {
   if (target !== ours && drill.notForBaseline) return { rows: [], why: drill.notForBaseline };
   const beganAt = performance.now();
@@ -90,14 +92,14 @@ async function runOn(target, drill) {
     fixture = await Fixture.open({ target, postgres, name: drill.name, isLong: options.long, isSoak: options.soak });
     figures = await drill.run(fixture);
   } catch (error) {
-    why = `The drill came to no end: ${error.message}`;
-    console.log(`  BROKEN  ${error.stack}`);
+    why = `The drill did not complete: ${error.message}`;
+    console.log(`  FAILED  ${error.stack}`);
   } finally {
     await fixture?.close();
   }
   const rows = judge(drill, figures, options.long);
   for (const { name, limit, value, holds } of rows) {
-    const verdict = holds ? 'ok' : target !== ours && value === undefined ? '' : 'BROKEN';
+    const verdict = holds ? 'ok' : target !== ours && value === undefined ? '' : 'FAILED';
     console.log(`  ${verdict.padEnd(6)}  ${name.padEnd(54)} ${format(value).padStart(9)}   ${limit}`);
   }
   for (const [name, value] of Object.entries(figures)) {
@@ -116,10 +118,10 @@ async function writeReport(results) {
   console.log(`Wrote ${REPORT}`);
 }
 
-/** R9 means every drill whose name begins so. */
+/** Selects drills by name or by prefix: R9 selects R9-a and R9-b. */
 function choose(names) {
   const unknown = names.filter((name) => !DRILLS.some((drill) => isMeant(drill, name)));
-  if (unknown.length > 0) fail(`There is no drill ${unknown.join(', ')}; npm run faults -- --list names them`);
+  if (unknown.length > 0) fail(`Unknown drill: ${unknown.join(', ')}. List the drills with npm run faults -- --list`);
   return DRILLS.filter((drill) => names.some((name) => isMeant(drill, name)));
 }
 

@@ -1,4 +1,4 @@
-// The drills are only worth what their instruments are: the proxy breaks what it says, and the checker finds what is wrong.
+// Tests the instruments of the drills: the proxy, the database check and the limits.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -43,7 +43,7 @@ describe('the proxy', () => {
     return timeUntil(() => socket.received === 'ping', withinMs);
   };
 
-  test('passes on what comes, late when it is told to', async () => {
+  test('forwards data, with the configured latency', async () => {
     const socket = await open();
     assert.notEqual(await answers(socket, 1_000), Infinity);
     proxy.latencyMs = 100;
@@ -51,7 +51,7 @@ describe('the proxy', () => {
     socket.destroy();
   });
 
-  test('breaks connections and refuses new ones while it is down', async () => {
+  test('resets existing connections and rejects new ones while it is down', async () => {
     const socket = await open();
     proxy.down();
     await until(() => socket.destroyed, 1_000);
@@ -61,7 +61,7 @@ describe('the proxy', () => {
     assert.notEqual(await answers(await open(), 1_000), Infinity);
   });
 
-  test('as a black hole keeps connections open and silent, and the old ones for good', async () => {
+  test('as a black hole keeps connections open without data, and existing connections do not recover', async () => {
     const socket = await open();
     assert.notEqual(await answers(socket, 1_000), Infinity);
     proxy.blackHole();
@@ -74,7 +74,7 @@ describe('the proxy', () => {
     socket.destroy();
   });
 
-  test('cuts a connection between what was sent and its answer', async () => {
+  test('closes a connection between a request and its response', async () => {
     const received = [];
     echo.once('connection', (socket) => socket.on('data', (data) => received.push(String(data))));
     const socket = await open();
@@ -109,10 +109,10 @@ describe('the checker', () => {
     database.query('UPDATE vouchers SET redemptions = $1 WHERE id = $2', [count, voucher(0).id]);
   const found = async (...entries) => {
     const verdict = await check(database, new Journal(entries));
-    return [verdict['acknowledged writes that are lost'], verdict['writes done twice']];
+    return [verdict['lost acknowledged writes'], verdict['duplicate writes']];
   };
 
-  test('finds a voucher that was acknowledged and is not there', async () => {
+  test('reports an acknowledged voucher that is missing', async () => {
     const id = '11111111-0000-4000-8000-000000000000';
     const entry = answered(create('THERE'), { id, code: 'THERE' });
     await redeemed(0);
@@ -121,7 +121,7 @@ describe('the checker', () => {
     assert.deepEqual(await found(entry), [0, 0]);
   });
 
-  test('finds redemptions that are lost, or were done twice, and counts those without an answer to neither', async () => {
+  test('reports lost and duplicate redemptions, and ignores redemptions without a response', async () => {
     const [first, second] = [answered(redeem(), {}), answered(redeem(), {})];
     const open = { ...redeem(), error: 'ECONNRESET' };
     const cases = [
@@ -142,14 +142,14 @@ describe('a limit', () => {
   const drill = { limits: { errors: exactly(0), ms: atMost(10), open: inLongForm(exactly(0)) } };
   const verdicts = (figures, isLong = false) => judge(drill, figures, isLong).map(({ holds }) => holds);
 
-  test('is broken by a figure beyond it, and by one that is missing', () => {
+  test('is exceeded by a larger figure and by a missing figure', () => {
     assert.deepEqual(verdicts({ errors: 0, ms: 10 }), [true, true]);
     assert.deepEqual(verdicts({ errors: 1, ms: Infinity }), [false, false]);
     assert.deepEqual(verdicts({ errors: 0 }), [true, false]);
     assert.deepEqual(verdicts({ errors: 0, ms: 10 }, true), [true, true, false]);
   });
 
-  test('knows an answer that a client can use from one that it cannot', () => {
+  test('distinguishes rejections with Retry-After from other failures', () => {
     const answer = (status, headers) => ({
       status,
       answerHeaders: { 'content-type': 'application/problem+json', ...headers },

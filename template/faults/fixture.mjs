@@ -9,14 +9,14 @@ import { Proxy } from './proxy.mjs';
 import { Service } from './service.mjs';
 import { mixed, seed } from './workload.mjs';
 
-/** Probes are sent so often. */
+/** Interval of the probes. */
 const PROBE_MS = 100;
 
 /** The database, proxy and services of one drill. Closed when the drill ends. */
 export class Fixture {
   #stack = new AsyncDisposableStack();
   #services = [];
-  /** For requests that need no connection of their own. */
+  /** Keep-alive connections, for requests that do not require a new one. */
   agent = new Agent({ keepAlive: true });
 
   static async open({ target, postgres, isLong, isSoak, name }) {
@@ -33,17 +33,17 @@ export class Fixture {
     await this.#stack.disposeAsync();
   }
 
-  /** The first at the end of this file, the second in the short form. */
+  /** Returns a duration in milliseconds: the first value with `isLong`, otherwise the second. */
   seconds(long, short) {
     return (this.isLong ? long : short) * 1000;
   }
 
-  /** For what has to be undone whatever happens. */
+  /** Registers a cleanup, which runs even if the drill fails. */
   defer(undo) {
     this.#stack.defer(undo);
   }
 
-  /** The schema, what the workload reads, and the API key of the target. */
+  /** Creates the schema, the vouchers of the workload, and the API key of the target. */
   async migrate() {
     const { code, output } = await this.runProgram('dist/migrate.js').ended;
     if (code !== 0) throw new Error(`the migrations fail: ${output}`);
@@ -58,7 +58,7 @@ export class Fixture {
     ]);
   }
 
-  /** One of the other programs of dist/, through the proxy. */
+  /** Runs another program of dist/ through the proxy. */
   runProgram(program) {
     const child = spawn(process.execPath, [program], {
       env: { PATH: process.env.PATH, NODE_ENV: 'production', DATABASE_URL: this.database.url(this.proxy.port) },
@@ -71,7 +71,7 @@ export class Fixture {
     return { child, ended };
   }
 
-  /** The service on the drill's database, through the proxy. Resolves when it listens. */
+  /** Starts the service on the drill's database through the proxy. Resolves when it listens. */
   async listen(options = {}) {
     const service = await Service.start(this.target, {
       databaseUrl: this.database.url(this.proxy.port, options.databaseHost),
@@ -85,26 +85,26 @@ export class Fixture {
     return service;
   }
 
-  /** What the services have logged as errors, each message once. */
+  /** The distinct error messages that the services logged. */
   get errors() {
     const errors = this.#services.flatMap(({ lines }) => lines).filter(({ severity }) => severity === 'ERROR');
     return [...new Set(errors.map(({ message }) => message))];
   }
 
-  /** The same on a database that has all it needs; resolves when it is ready. */
+  /** Migrates the database and starts the service. Resolves when it is ready. */
   async serve(options) {
     await this.migrate();
     return (await this.listen(options)).ready();
   }
 
-  /** Sends at a fixed rate, until the drill ends or stops it. */
+  /** Sends requests at a constant rate until the drill ends or stops the client. */
   load({ service, rate = 100, request = mixed, to = () => service.url, ...rest }) {
     const client = new Client({ rate, to, request: (number) => this.as(request(number)), ...rest });
     this.#stack.defer(() => client.stop());
     return client;
   }
 
-  /** The request with what lets it in. */
+  /** Adds the credential of the target to the request. */
   as(request) {
     return { ...request, headers: { ...request.headers, ...this.target.headers } };
   }
@@ -113,7 +113,7 @@ export class Fixture {
     return send(service.url, this.as(request));
   }
 
-  /** Asks for liveness, where there is such a probe, and readiness until the drill ends. @returns what they said */
+  /** Probes readiness, and liveness if the target has it, until the drill ends. @returns the results */
   probe(service) {
     const probes = { ready: new Journal(), ...(this.target.hasLiveness && { live: new Journal() }) };
     const stop = new AbortController();
@@ -132,7 +132,7 @@ export class Fixture {
     return probes;
   }
 
-  /** Ends the traffic, lets its clients try again, and holds what was acknowledged against the database. */
+  /** Stops the traffic, retries unacknowledged writes, and compares the acknowledged writes with the database. */
   async check(service, ...clients) {
     const journal = new Journal(
       (await Promise.all(clients.map((client) => client.stop()))).flatMap(({ entries }) => entries),

@@ -1,4 +1,4 @@
-// Preloaded into the service's process, where it does what a drill tells it.
+// Preloaded into the service. Runs the actions that a drill sends as messages.
 import dns from 'node:dns';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
@@ -8,7 +8,7 @@ const RealDate = Date;
 const loopDelay = monitorEventLoopDelay({ resolution: 1 });
 let resolves = true;
 
-// The name of the database in a drill of DNS; every other one is looked up as ever.
+// Controls the resolution of the database's hostname in the DNS drill. Other names are resolved as usual.
 dns.lookup = (name, options, callback) => {
   if (name !== 'database.drill') return lookup(name, options, callback);
   if (resolves) return lookup('127.0.0.1', options, callback);
@@ -22,7 +22,7 @@ const actions = {
     globalThis.gc();
     return process.memoryUsage().heapUsed;
   },
-  /** The longest turn of the event loop since it was asked before, in milliseconds. */
+  /** Returns the longest event loop delay since the previous call, in milliseconds. */
   loop() {
     loopDelay.enable();
     const longest = loopDelay.max / 1e6;
@@ -50,7 +50,7 @@ const actions = {
   rejection() {
     void Promise.reject(new Error('a drill'));
   },
-  /** Until V8's limit ends the process. */
+  /** Allocates memory until V8 reaches its heap limit and ends the process. */
   exhaust() {
     const kept = [];
     setInterval(() => kept.push(Array.from({ length: 250_000 }, () => ({}))), 20);

@@ -4,10 +4,10 @@ import pg from 'pg';
 import { startPostgres } from '../../tools/dev/postgres.mjs';
 import { until } from './until.mjs';
 
-/** What the service signs in as. No superuser, for whom limits of connections do not count. */
+/** The database role of the service. It is no superuser, because connection limits do not apply to superusers. */
 const ROLE = 'service';
 
-/** The drills' own PostgreSQL server. It is durable, as one in production: some drills stop it hard, and then look for what was acknowledged. */
+/** The PostgreSQL server of the drills. It is durable as in production, because some drills crash it and check the data. */
 export class Postgres {
   #directory;
   #server;
@@ -30,7 +30,7 @@ export class Postgres {
     await this.#server.stop();
   }
 
-  /** As if the machine were switched off: no connection is closed in order. */
+  /** Simulates a power failure: no connection is closed in order. */
   async crash() {
     const pid = this.#pid;
     process.kill(pid, 'SIGQUIT'); // https://www.postgresql.org/docs/current/server-shutdown.html
@@ -38,7 +38,7 @@ export class Postgres {
     await this.#server.stop();
   }
 
-  /** Every process of the server stands still: connections are accepted by the system, and nobody answers. */
+  /** Stops every process of the server with SIGSTOP. The system still accepts connections, but they receive no response. */
   async freeze() {
     const backends = await this.query('SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
     const frozen = [this.#pid, ...backends.map(({ pid }) => pid)].filter((pid) => signal(pid, 'SIGSTOP'));
@@ -53,14 +53,14 @@ export class Postgres {
     return Number(readFileSync(join(this.#directory, 'cluster', 'data', 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
-  /** An empty database of the service's role, in the place of an older one. */
+  /** Creates an empty database owned by the service's role, and replaces an existing one. */
   async create(name) {
     await this.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     await this.query(`CREATE DATABASE ${name} OWNER ${ROLE}`);
     return new Database(this, name);
   }
 
-  /** By the administrator, past the proxy, on a connection of its own. */
+  /** Runs a query as administrator on a dedicated connection that bypasses the proxy. */
   async query(sql, values, database = 'postgres') {
     const client = await this.connect(database);
     try {
@@ -95,7 +95,7 @@ export class Database {
     return this.postgres.query(sql, values, this.name);
   }
 
-  /** What the service has open on the server. */
+  /** Returns the sessions of the service on the server. */
   sessions(condition = 'true') {
     return this.postgres.query(
       `SELECT pid, state, query, wait_event_type, extract(epoch FROM clock_timestamp() - query_start) * 1000 AS ms
@@ -111,7 +111,7 @@ export class Database {
     );
   }
 
-  /** Applies to sessions that begin after it. */
+  /** Applies to new sessions only. */
   async set(name, value) {
     await this.postgres.query(
       `ALTER DATABASE ${this.name} ${value === undefined ? 'RESET' : 'SET'} ${name}${value === undefined ? '' : ` = ${value}`}`,
@@ -122,7 +122,7 @@ export class Database {
     await this.postgres.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT ${count}`);
   }
 
-  /** Holds the row of a voucher until it is told to let go. */
+  /** Locks the row of a voucher. @returns a function that releases the lock */
   async lock(code) {
     const client = await this.postgres.connect(this.name);
     await client.query('BEGIN');
@@ -130,7 +130,7 @@ export class Database {
     return () => client.end();
   }
 
-  /** Runs PL/pgSQL before each change of a voucher whose code is like the given one. */
+  /** Runs PL/pgSQL before each update of a voucher whose code matches the LIKE pattern. */
   async onUpdate(code, statement) {
     await this.query(`
       CREATE OR REPLACE FUNCTION drill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${statement}; RETURN NEW; END $$;

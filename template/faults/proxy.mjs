@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Stands between the service and PostgreSQL, and breaks what is between them in one way at a time. */
+/** A TCP proxy between the service and PostgreSQL that simulates one network fault at a time. */
 export class Proxy {
-  /** Where connections lead; it may change while the proxy is down, since a restarted server has another port. */
+  /** Target port. It can change while the proxy is down, because a restarted server has another port. */
   target;
-  /** How long each piece of data takes, in each direction. */
+  /** Delay of each chunk of data in each direction. */
   latencyMs = 0;
-  /** Pieces of data that the service has sent: its driver sends one for each round trip. */
+  /** Number of chunks that the service sent. Its driver sends one per round trip. */
   sent = 0;
-  /** Told each piece that the service sends, once it has been passed on; true cuts that connection before the answer. */
+  /** Called with each chunk from the service after it was forwarded. Returns true to close the connection before the response. */
   cutsAfter = () => false;
   #silent = false;
   #pairs = new Set();
@@ -25,24 +25,24 @@ export class Proxy {
     return proxy;
   }
 
-  /** Connections are refused, and those that there are break. */
+  /** Stops listening, and resets existing ones. */
   down() {
     this.#server.close();
     this.reset();
   }
 
-  /** What the service has let fall silent stays silent, as behind a firewall that has forgotten the connection. */
+  /** Resumes forwarding. Silent connections remain silent, as behind a firewall that has dropped their state. */
   async up() {
     this.#silent = false;
     this.latencyMs = 0;
-    // What one side has closed meanwhile is told to the other now, as TCP does when it gets through again.
+    // Closes the other side of connections that were closed meanwhile, as TCP does after a network partition.
     for (const pair of this.#pairs) if (pair.client.destroyed || pair.server?.destroyed) close(pair);
     if (this.#server.listening) return;
     this.#server.listen(this.port, '127.0.0.1');
     await once(this.#server, 'listening');
   }
 
-  /** Connections are accepted and stay open, and nothing passes in either direction. */
+  /** Accepts connections and keeps them open, but forwards no data in either direction. */
   blackHole() {
     this.#silent = true;
     for (const pair of this.#pairs) pair.silent = true;
@@ -99,11 +99,11 @@ export class Proxy {
 
 function close(pair) {
   pair.server?.destroy();
-  // Node leaks the handle of a socket that is closed in two ways at once.
+  // Node leaks the handle of a socket that is both reset and destroyed.
   if (!pair.isReset) pair.client.destroy();
 }
 
-/** The server's side is closed when the client's is. */
+/** Resets the client's side. The server's side is closed with it. */
 function reset(pair) {
   if (pair.client.writableEnded) return close(pair);
   pair.isReset = true;

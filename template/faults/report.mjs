@@ -1,6 +1,6 @@
 import { cores } from '../bench/machine.mjs';
 
-/** The figures of one target in one drill, each held to its limit. A figure that is missing keeps no limit. */
+/** Compares the figures of one target in one drill with their limits. A missing figure exceeds its limit. */
 export function judge(drill, figures, isLong) {
   return Object.entries(drill.limits)
     .filter(([, { isLongOnly }]) => isLong || !isLongOnly)
@@ -19,7 +19,7 @@ export function format(value) {
   return Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0)).toLocaleString('en');
 }
 
-/** For a terminal. `results` has a drill, and for each target its rows, or why there are none. */
+/** Formats the results for a terminal. Each drill has rows for each target, or the reason for their absence. */
 export function textTable(results, targets) {
   const lines = [['drill', 'figure', 'limit', ...targets.map(({ name }) => name)]];
   for (const { drill, columns } of results) {
@@ -31,14 +31,14 @@ export function textTable(results, targets) {
   return lines.map((line) => line.map((text, column) => text.padEnd(widths[column])).join('  ')).join('\n');
 }
 
-/** What stands in a cell of either table. */
+/** Returns a table cell. */
 function show({ rows }, name) {
   const row = rows.find((each) => each.name === name);
   if (row?.value === undefined) return 'n/a';
   return `${row.holds ? '✓' : '✗'} ${format(row.value)}`;
 }
 
-/** template/faults/report.md: without a date, so that it changes only with what was measured. */
+/** Returns template/faults/report.md. It has no date, so it changes only if the results change. */
 export function markdown(results, targets, { postgres, command, isSoak }) {
   const notes = [];
   const mark = (note) => {
@@ -60,11 +60,11 @@ export function markdown(results, targets, { postgres, command, isSoak }) {
     ].join('\n\n');
   });
   return [
-    '# What faults do to the service',
+    '# Results of the fault injection drills',
     `\`${command}\` wrote this page on ${cores} processors, with Node ${process.versions.node} and PostgreSQL ${postgres}. ` +
-      'Each drill sends requests at a fixed rate while something breaks, and afterwards holds every acknowledged write against the database. ' +
-      'Beside this service stands a stock Nest application ([template/bench/baselines/stock](../bench/baselines/stock)): the same routes, the same SQL, what `nest new` and the manuals give.',
-    ...(isSoak ? [] : ['R15 ran for half a minute; `--soak` takes an hour.']),
+      'Each drill injects a fault while it sends requests at a constant rate. It then compares every acknowledged write with the database. ' +
+      'The stock Nest application ([template/bench/baselines/stock](../bench/baselines/stock)) has the same routes and SQL. It is the output of `nest new`, extended as its documentation describes.',
+    ...(isSoak ? [] : ['R15 ran for half a minute. With `--soak`, it runs for one hour.']),
     ...sections,
     ...(notes.length > 0 ? [notes.map((note, index) => `${index + 1}. ${note}`).join('\n')] : []),
     '',

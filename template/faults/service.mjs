@@ -9,12 +9,12 @@ import { pinnedNode } from '../bench/machine.mjs';
 
 const INSIDE = new URL('inside.mjs', import.meta.url).href;
 
-/** The built service, or its baseline, in a process of its own. */
+/** The built service or its baseline, in a separate process. */
 export class Service {
-  /** What it has logged, a parsed line each. */
+  /** The parsed lines of its log. */
   lines = [];
 
-  /** Resolves when it listens, or has ended. */
+  /** Resolves when the service listens or has exited. */
   static async start(target, { databaseUrl, env = {}, nodeOptions = [], listensWithinMs = 30_000 }) {
     const port = await freePort();
     const service = new Service();
@@ -36,13 +36,13 @@ export class Service {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => service.#note(line));
     }
-    child.on('error', () => undefined); // a message to a process that has just ended
+    child.on('error', () => undefined); // a message to a process that has just exited
     service.ended = once(child, 'close').then(([code, signal]) => {
       service.exit = { code, signal, at: performance.now() };
       return service.exit;
     });
     const waitedMs = await timeUntil(async () => service.exit || (await listens(port)), listensWithinMs);
-    /** How long that took; Infinity when it does not listen. */
+    /** Time until the service listens; Infinity if it does not listen. */
     service.listensMs = service.exit ? Infinity : waitedMs;
     return service;
   }
@@ -63,7 +63,7 @@ export class Service {
     this.child.kill(name);
   }
 
-  /** @returns its exit, and how long that took; it is killed when it has not ended after half a minute */
+  /** Stops the service, with SIGKILL after 30 seconds. @returns its exit, and the duration */
   async stop(name = 'SIGTERM') {
     const sentAt = performance.now();
     this.signal(name);
@@ -73,7 +73,7 @@ export class Service {
     return { code, signal, ms: performance.now() - sentAt };
   }
 
-  /** Has inside.mjs do something in its process. */
+  /** Runs an action of inside.mjs in the service's process. */
   async tell(what, value) {
     const { promise, resolve } = Promise.withResolvers();
     this.child.once('message', resolve);
@@ -81,7 +81,7 @@ export class Service {
     return promise;
   }
 
-  /** Its open files and sockets, where the system shows them. */
+  /** The number of open files and sockets, on Linux only. */
   get openFiles() {
     return process.platform === 'linux' ? readdirSync(`/proc/${this.pid}/fd`).length : undefined;
   }
@@ -96,7 +96,7 @@ export class Service {
 
   async ready() {
     await until(() => this.exit || this.isReady());
-    if (this.exit) throw new Error(`it has ended: ${JSON.stringify(this.lines.at(-1))}`);
+    if (this.exit) throw new Error(`the service has exited: ${JSON.stringify(this.lines.at(-1))}`);
     return this;
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** @returns how many milliseconds it took until the answer was yes; Infinity when it was not within `withinMs` */
+/** @returns the milliseconds until the condition is true; Infinity if it is not true within `withinMs` */
 export async function timeUntil(condition, withinMs = 20_000) {
   const beganAt = performance.now();
   while (!(await condition())) {
@@ -10,7 +10,7 @@ export async function timeUntil(condition, withinMs = 20_000) {
   return performance.now() - beganAt;
 }
 
-/** @throws after `withinMs`, so that a drill fails where it waits */
+/** Polls until the condition is true. @throws {Error} after `withinMs` */
 export async function until(condition, withinMs = 20_000) {
   if ((await timeUntil(condition, withinMs)) === Infinity) {
     throw new Error(`not within ${withinMs / 1000} s: ${condition}`);

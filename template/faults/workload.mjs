@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-/** Vouchers of every drill's database: one for what a drill does by itself, and those of the traffic. */
+/** Vouchers of every drill's database: one for the drill itself, and the others for the traffic. */
 export const SHARED = 'SHARED';
 const SEEDS = Array.from({ length: 200 }, (_, index) => ({
   id: `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`,
@@ -15,7 +15,7 @@ export async function seed(database) {
   );
 }
 
-/** So many that two requests hardly ever wait for each other. */
+/** A large number, so that two requests rarely wait for the same row. */
 export const voucher = (number) => SEEDS[number % SEEDS.length];
 
 export const read = (number = 0) => ({ kind: 'read', path: `/v1/vouchers/${voucher(number).id}` });
@@ -25,7 +25,7 @@ export const create = (code) => ({
   body: { code, maxRedemptions: 1 },
 });
 
-/** With a key of its own: a client that has no answer sends it again. */
+/** Has a unique Idempotency-Key, so that a client without a response can retry it. */
 export const redeem = (code = SHARED, key = randomUUID()) => ({
   ...{ kind: 'redeem', method: 'POST', path: `/v1/vouchers/${code}/redemptions` },
   headers: { 'idempotency-key': key },
@@ -36,7 +36,7 @@ export const patch = ({ id }, body, headers) => ({
   ...{ body, headers },
 });
 
-/** Half reads, a quarter new vouchers, a quarter redemptions. */
+/** Half reads, a quarter new vouchers, and a quarter redemptions. */
 export const mixed = (number) => {
   if (number % 4 < 2) return read(number);
   return number % 4 === 2 ? create(`LOAD-${number}`) : redeem(voucher(number).code);

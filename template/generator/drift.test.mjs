@@ -1,5 +1,5 @@
-// The example and what the generator writes are one hand: what both have is the same text, except for what is named here.
-// Whoever improves one of them is told about the other.
+// Compares the example with the generator's output. Shared declarations must be identical, except for those in EXPECTED, so
+// that a change of one requires the same change of the other.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -23,7 +23,7 @@ const FILES = [
   'test/support/vouchers.ts',
 ];
 
-/** A voucher has limits and defaults of its own, a rule of the database, and redemptions. */
+/** Differences of the example: its limits and defaults, a check constraint and redemptions. */
 const EXPECTED = {
   different: [
     ...['code', 'description', 'metadata', 'maxRedemptions', 'expiresAt', 'active'].map(
@@ -67,7 +67,7 @@ async function generate() {
   return runner.runSchematic('resource', { name: 'vouchers', fields: FIELDS, timestamp: TIMESTAMP }, tree);
 }
 
-/** Every declaration of a module, and every member of its classes, by name. */
+/** Returns the declarations of a module and the members of its classes, by name. */
 function membersOf(text) {
   const source = ts.createSourceFile('module.ts', text, ts.ScriptTarget.ESNext, true);
   const members = new Map();
@@ -88,7 +88,7 @@ function membersOf(text) {
   return members;
 }
 
-void test('the example and the templates say the same things in the same words', async () => {
+void test('the example and the generated resource have identical text', async () => {
   const tree = await generate();
   const found = { different: [], onlyGenerated: [], onlyExample: [] };
   for (const file of FILES) {

@@ -1,7 +1,7 @@
 import { confirm, input } from '@inquirer/prompts';
 import { nameFault, titleOf } from './name.mjs';
 
-/** What init needs to know: the options that were given, and on a terminal, unless --yes, answers to the others. */
+/** Returns the options of init. On a terminal, without --yes, prompts for the missing ones. */
 export async function ask(options) {
   const asks = process.stdin.isTTY && !options.yes;
   const answer = async (option, message, fallback, validate) =>
@@ -15,14 +15,14 @@ export async function ask(options) {
   });
   const fault = nameFault(name);
   if (fault) throw new Error(`--name ${name}: the name ${fault}.`);
-  const title = await answer('title', 'Its title, in the documentation', titleOf(name));
+  const title = await answer('title', 'Title in the documentation', titleOf(name));
   return {
     name,
     title,
-    description: await answer('description', 'What it does, in a sentence', `${title}, a service on Google Cloud Run`),
-    owner: await answer('owner', 'Who holds the copyright', `${name} contributors`),
+    description: await answer('description', 'Description in one sentence', `${title}, a service on Google Cloud Run`),
+    owner: await answer('owner', 'Copyright holder', `${name} contributors`),
     region:
-      (await answer('region', 'Region on Google Cloud, such as europe-west1 (nothing: decide later)', '')) || undefined,
+      (await answer('region', 'Google Cloud region, such as europe-west1 (empty: decide later)', '')) || undefined,
     removeExample: await decide('remove-example', 'Remove the example, vouchers?'),
     keepTemplate: options['keep-template'] ?? false,
   };

@@ -47,7 +47,7 @@ function refuseUnfit({ region }) {
   if (git('status', '--porcelain'))
     throw new Error('There are changes that are not committed. Commit or stash them first.');
   if (!gitSucceeds('var', 'GIT_COMMITTER_IDENT')) {
-    throw new Error('git does not know who you are. Run: git config user.name … and git config user.email …');
+    throw new Error('git has no user name or email. Run: git config user.name … and git config user.email …');
   }
 }
 
@@ -69,7 +69,7 @@ async function init(answers, dryRun) {
     gitIn(folder, 'add', '--all', '--', '.', ':!node_modules');
     if (dryRun) return console.log(gitIn(folder, 'diff', '--cached', '--stat', '--patch'));
     const message = `chore: make ${answers.name} from ${template.name} ${template.version}`;
-    // The files are formatted already, and the hooks would not find what is installed here.
+    // The hooks would not find node_modules in the worktree, and the files are already formatted.
     gitIn(folder, 'commit', '--quiet', '--no-verify', '--message', message);
     git('merge', '--quiet', '--ff-only', gitIn(folder, 'rev-parse', 'HEAD'));
     logNextSteps(answers);

@@ -1,4 +1,4 @@
-// A fresh clone becomes a team's own service, and everything passes as before; what cannot be is refused, untouched.
+// Runs `npm run init` in a fresh clone: the service passes all checks, and invalid options change nothing.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,8 +14,8 @@ const head = () => clone.run('git', 'rev-parse', 'HEAD');
 
 const init = (...args) => clone.attempt('npm', 'run', '--silent', 'init', '--', ...args);
 
-describe('a name', () => {
-  test('that Cloud Run, npm and PostgreSQL take', () => {
+describe('nameFault', () => {
+  test('accepts names that are valid for Cloud Run, npm and PostgreSQL', () => {
     for (const name of ['orders-api', 'ab', 'a1', 'orders-api-of-the-shop2']) {
       assert.equal(nameFault(name.slice(0, 22)), undefined, name);
     }
@@ -25,24 +25,24 @@ describe('a name', () => {
   const faults = {
     a: /2 to 22 characters/,
     ['a'.repeat(23)]: /2 to 22 characters/,
-    'Orders-api': /begin with a small letter/,
-    '1st-api': /begin with a small letter/,
-    orders_api: /small letters, digits and -/,
-    'orders api': /small letters, digits and -/,
+    'Orders-api': /begin with a lowercase letter/,
+    '1st-api': /begin with a lowercase letter/,
+    orders_api: /lowercase letters, digits and -/,
+    'orders api': /lowercase letters, digits and -/,
     'orders-': /end with -/,
     'gcp-orders': /begin with gcp-/,
     no: /YAML/,
-    http: /Node's modules/,
-    postgres: /PostgreSQL keeps for itself/,
+    http: /built-in Node module/,
+    postgres: /PostgreSQL reserves/,
   };
   for (const [name, reason] of Object.entries(faults)) {
-    test(`that they do not: ${name}`, () => {
+    test(`rejects ${name}`, () => {
       assert.match(nameFault(name), reason);
     });
   }
 });
 
-describe('init refuses, in a line, and leaves everything as it is', () => {
+describe('init changes nothing', () => {
   const before = head();
   const refused = (args, reason) => {
     const { status, output } = init(...args);
@@ -51,28 +51,35 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
     assert.equal(head(), before);
   };
 
-  test('a missing name without a terminal', () => refused([], /^--name is missing\. Usage: npm run init/));
-  test('a name that cannot be', () =>
-    refused(['--name', 'Orders', '--yes'], /^--name Orders: .* begin with a small letter/));
-  test('a region that is none', () => refused(['--name', 'orders', '--yes', '--region', 'Paris'], /^--region Paris/));
-  test('an option that it does not know', () => refused(['--nam', 'orders'], /Unknown option '--nam'/));
-  test('an option that npm has taken for its own', () => {
+  test('without a name and a terminal', () => refused([], /^--name is missing\. Usage: npm run init/));
+  test('with an invalid name', () =>
+    refused(['--name', 'Orders', '--yes'], /^--name Orders: .* begin with a lowercase letter/));
+  test('with an invalid region', () => refused(['--name', 'orders', '--yes', '--region', 'Paris'], /^--region Paris/));
+  test('with an unknown option', () => refused(['--nam', 'orders'], /Unknown option '--nam'/));
+  test('with an option before --, which npm consumes', () => {
     const { status, output } = clone.attempt('npm', 'run', 'init', '--name', 'orders');
     assert.equal(status, 1);
     assert.match(output, /^Put -- before --name\. Usage: npm run init/m);
   });
-  test('a tree with changes', () => {
+  test('with uncommitted changes', () => {
     writeFileSync(join(clone.folder, 'mine.txt'), 'mine');
     refused(['--name', 'orders', '--yes'], /changes that are not committed/);
     rmSync(join(clone.folder, 'mine.txt'));
   });
 
-  test('on a terminal it asks; --dry-run shows what it would do, and does nothing', async () => {
+  test('with --dry-run, which prompts for the options on a terminal and prints the diff', async () => {
     const terminal = spawn('script', ['-qec', 'npm run --silent init -- --dry-run', '/dev/null'], {
       cwd: clone.folder,
     });
     const installed = read('node_modules/.package-lock.json');
-    const questions = ['Name of', 'Its title', 'What it does', 'Who holds', 'Region', 'Remove the example'];
+    const questions = [
+      'Name of',
+      'Title in',
+      'Description',
+      'Copyright holder',
+      'Google Cloud region',
+      'Remove the example',
+    ];
     const answers = ['asked-for', '', 'Does what was asked', '', '', 'n'];
     let output = '';
     for await (const data of terminal.stdout) {
@@ -87,12 +94,12 @@ describe('init refuses, in a line, and leaves everything as it is', () => {
     assert.match(output, /"displayName": "Asked for"[^]*"description": "Does what was asked"/);
     assert.equal(head(), before);
     assert.deepEqual(clone.changes(), []);
-    assert.equal(read('node_modules/.package-lock.json'), installed, 'the installation is as it was');
+    assert.equal(read('node_modules/.package-lock.json'), installed, 'the installation has changed');
   });
 });
 
 describe('npm run init --remove-example', () => {
-  test('leaves one commit, in which nothing but the record names the starter', () => {
+  test('creates one commit, in which only .template.json names the starter', () => {
     const before = head();
     const { status, output } = init(
       ...['--name', 'orders-api', '--title', 'Orders', '--description', 'Takes orders', '--owner', 'Acme Ltd'],
@@ -111,11 +118,11 @@ describe('npm run init --remove-example', () => {
     );
   });
 
-  test('takes the workshop away, and every line about it', () => {
+  test('removes the template folder and the lines about it', () => {
     for (const path of ['template', '.ci', 'src/vouchers', '.github/workflows/template.yml']) {
       assert.ok(!existsSync(join(clone.folder, path)), path);
     }
-    // These are about updates, and where a service came from.
+    // These files document updates from the starter.
     const others = ['tools/dev/template-diff.mjs', 'tools/dev/openapi-breaking.mjs', 'docs/adr/*-updates.md'].map(
       (file) => `:!${file}`,
     );
@@ -128,7 +135,7 @@ describe('npm run init --remove-example', () => {
   });
 
   test('passes npm run check, and installs from its lock file', () => {
-    clone.run('npm', 'ci', '--dry-run', '--ignore-scripts'); // fails when the lock file does not fit
+    clone.run('npm', 'ci', '--dry-run', '--ignore-scripts'); // fails if the lock file is out of date
     const { status, output } = clone.attempt('npm', 'run', 'check');
     assert.equal(status, 0, output);
     assert.deepEqual(clone.changes(), []);

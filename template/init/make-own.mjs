@@ -9,8 +9,8 @@ import { withAnswers, withHead, withHolder, withoutLinesAbout, withoutParts } fr
 const CHANGELOG = '# Changelog\n\n## Unreleased\n';
 
 /**
- * @param folder a checkout of the starter, in which node_modules is there
- * @param answers as init asks for them
+ * @param folder a checkout of the starter with node_modules
+ * @param answers the options of init
  */
 export async function makeOwn(folder, answers) {
   const leaves = readJson(join(folder, 'template/init/leaves.json'));
@@ -44,13 +44,13 @@ function removeResource(folder, name) {
   if (status !== 0) throw new Error(stdout + stderr);
 }
 
-/** The scripts that run something of these paths, and what npm runs before them. */
+/** Returns the scripts that run a file in these paths, with their `pre` scripts. */
 function scriptsFrom(scripts, paths) {
   const going = Object.keys(scripts).filter((script) => paths.some((path) => scripts[script].includes(`${path}/`)));
   return going.flatMap((script) => [script, `pre${script}`]);
 }
 
-/** The files that stay and are text, with what is in them. */
+/** Returns the contents of the remaining text files. */
 function filesOf(folder) {
   return execFileSync('git', ['ls-files', '-z'], { cwd: folder, encoding: 'utf8' })
     .split('\0')

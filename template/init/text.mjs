@@ -1,22 +1,22 @@
-// What init does to the text of the files that stay.
+// Text changes that `npm run init` makes in the remaining files.
 
 /**
- * Without what stands between two lines with this mark: `<!-- template -->` and `<!-- /template -->` in Markdown,
- * `# template` and `# /template`, or with `//`, elsewhere. The mark is `template` around what belongs to the workshop, and
- * `init` around what is over once init has run.
+ * Removes the parts between two marks: `<!-- template -->` and `<!-- /template -->` in Markdown, elsewhere `# template` and
+ * `# /template`, or with `//`. The mark `template` encloses text about the template's own development. The mark `init`
+ * encloses text that is obsolete after init.
  */
 export function withoutParts(text, mark) {
   return text.replaceAll(new RegExp(`^( *)(<!--|#|//) ${mark}( -->)?\\n[^]*?^\\1\\2 /${mark}( -->)?\\n`, 'gm'), '');
 }
 
-/** Without the rows and list items of Markdown that are about scripts or files that have gone. */
+/** Removes Markdown table rows and list items about removed scripts or files. */
 export function withoutLinesAbout(text, { scripts, paths }) {
   const words = [...scripts.map((script) => `npm run ${script}`), ...paths];
   const isAbout = (line) => words.some((word) => new RegExp(`(\`|\\()${RegExp.escape(word)}(?![\\w:])`).test(line));
   return text.replaceAll(/^(\||- |\d+\. ).*\n/gm, (line) => (isAbout(line) ? '' : line));
 }
 
-/** package.json for the team: without what has gone, with what was answered. */
+/** Returns the team's package.json: its name, title and description, without the removed scripts and dependencies. */
 export function withAnswers(manifest, { name, title, description }, { scripts, devDependencies }) {
   return {
     ...manifest,
@@ -30,14 +30,14 @@ function without(object, keys) {
   return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key)));
 }
 
-/** The head of README.md: the title and a sentence in place of the starter's. */
+/** Replaces the title and the introduction of README.md. */
 export function withHead(readme, { title, description }) {
   return readme
     .replace(/^# .*\n/, `# ${title}\n`)
     .replace(/^<!-- init -->\n[^]*?^<!-- \/init -->\n/m, `${description.replace(/\.?$/, '.')}\n`);
 }
 
-/** The licence names its holder. */
+/** Replaces the copyright holder of the license. */
 export function withHolder(licence, owner) {
   return licence.replace(/^Copyright \(c\) \d+ .*$/m, `Copyright (c) ${new Date().getFullYear()} ${owner}`);
 }

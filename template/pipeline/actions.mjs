@@ -6,7 +6,7 @@ import { OTHERS } from '../standin/commands.mjs';
 import { idToken, impersonate } from '../standin/permissions.mjs';
 import { Refusal } from '../standin/refusal.mjs';
 
-/** By name: the inputs of its action.yml, and what it does. @returns its outputs */
+/** Actions by name: the inputs of action.yml, and a function that runs the action and returns its outputs. */
 const ACTIONS = {
   'actions/checkout': {
     inputs: ['fetch-depth', 'persist-credentials', 'ref'],
@@ -78,11 +78,11 @@ const ACTIONS = {
   },
 };
 
-/** @throws {Refusal} as the action fails */
+/** @throws {Refusal} with the message of the action */
 export function act(uses, context) {
   const [name] = uses.split('@');
   const action = ACTIONS[name];
-  if (!action) throw new Refusal(`The proofs do not know the action ${name}.`);
+  if (!action) throw new Refusal(`The proofs do not support the action ${name}.`);
   const unknown = Object.keys(context.inputs).filter((input) => !action.inputs.includes(input));
   if (unknown.length > 0)
     throw new Refusal(
@@ -91,7 +91,7 @@ export function act(uses, context) {
   return action.run(context) ?? {};
 }
 
-/** Of the job's own word, which GitHub gives to those that may ask for it. */
+/** Signs in with the job's OIDC token, which GitHub issues to jobs with id-token: write. */
 function signIn({ cloud, inputs, job, claims, workspace, exportVariable }) {
   const { workload_identity_provider: provider, service_account: email } = inputs;
   if (job.permissions['id-token'] !== 'write') {

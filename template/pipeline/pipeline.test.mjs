@@ -1,5 +1,5 @@
-// Runs the Deploy and Rollback workflows step by step, as GitHub does, in a cloud that checks each permission. The results are
-// the tables of template/pipeline/proof.md, which the last test compares; `npm run test:template -- --write` writes the page.
+// Runs the Deploy and Rollback workflows step by step, like GitHub, against a stand-in that checks each permission. The last
+// test compares the results with template/pipeline/proof.md; `npm run test:template -- --write` writes the page.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
@@ -260,8 +260,8 @@ describe('failures', { concurrency: 2 }, () => {
   stops(
     'the revision never listens',
     'deploy / Candidate',
-    /failed to start|environment is not usable/,
-    behave({ neverListens: 'The environment is not usable:' }),
+    /failed to start|Invalid configuration/,
+    behave({ neverListens: 'Invalid configuration:' }),
   );
   stops(
     'the revision never becomes ready',
@@ -310,7 +310,7 @@ describe('failures', { concurrency: 2 }, () => {
     return 'deploys the existing image';
   });
 
-  scenario('two concurrent deployments of two commits', async (project) => {
+  scenario('two concurrent deployments of different commits', async (project) => {
     let second;
     const afterJob = async (job) => {
       if (job === 'build') second = await project.deploy(THIRD);
@@ -376,7 +376,7 @@ describe('failures', { concurrency: 2 }, () => {
     return 'continues; the verdict is inconclusive';
   });
 
-  scenario('somebody moves the traffic during a canary', async (project) => {
+  scenario('another command moves the traffic during a canary', async (project) => {
     const serving = project.service.statusTraffic[0].revisionName;
     project.cloud.meanwhile = () => {
       const { service } = project;
@@ -497,7 +497,7 @@ describe('failures', { concurrency: 2 }, () => {
     behave({ migration: 'relation\n::stop-commands::x' })(project);
     const outcome = await project.deploy(SECOND);
     assert.match(outcome.log, /relation\n\| ::stop-commands/);
-    return 'the command is printed and not executed';
+    return 'the command is printed, but has no effect';
   });
 
   stops(

@@ -1,4 +1,4 @@
-// A project that bootstrap.sh has prepared, deployments and rollbacks in it, and their outcomes.
+// A project prepared by bootstrap.sh, and the outcomes of its deployments and rollbacks.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { answer } from '../standin/traffic.mjs';
 import { fillBin, runScript } from '../standin/workbench.mjs';
 import { runWorkflow } from './runner.mjs';
 
-/** The tools of the runner that the steps use. */
+/** The runner's tools that the steps use. */
 const TOOLS = [
   ...[
     'basename',
@@ -32,7 +32,7 @@ const TOOLS = [
   ],
   ...['tac', 'tail', 'tee', 'tr', 'wc'],
 ];
-/** The stand-in needs no waiting. */
+/** Shortens the waits, because the stand-in responds immediately. */
 const NO_WAITING = {
   LOG_DELAY_SECONDS: '0',
   TAG_TIMEOUT_SECONDS: '0',
@@ -53,7 +53,7 @@ fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
 writeFileSync(join(bin, 'npm'), '#!/usr/bin/env bash\n[[ $* != "$NPM_FAILS" ]]\n');
 chmodSync(join(bin, 'npm'), 0o755);
-/** A checkout of this repository, without files that no step reads: a test run makes hundreds of checkouts. */
+/** A checkout of this repository without files that no step reads, because a test run copies it hundreds of times. */
 const repository = join(root, 'repository');
 const UNREAD = ['src', 'template', 'test'].map((folder) => `:!${folder}`);
 const { stdout: tracked } = spawnSync(
@@ -65,7 +65,7 @@ for (const file of tracked.split('\n').filter((name) => lstatSync(name, { throwI
   cpSync(file, join(repository, file));
 for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
 
-/** Those that are open; a test that fails leaves its own. */
+/** Running stand-ins. A failed test does not close its own. */
 const clouds = new Set();
 export async function cleanUp() {
   for (const cloud of clouds) await cloud.close();
@@ -73,11 +73,11 @@ export async function cleanUp() {
 }
 
 export class Project {
-  /** All that a run has printed, in its log and its summary. */
+  /** The output of all runs: logs and summaries. */
   static printed = '';
   #runs = 0;
 
-  /** Prepared by bootstrap.sh, with these options. */
+  /** Creates a project and prepares it with bootstrap.sh. */
   static async bootstrapped(options) {
     const project = new Project(await startCloud());
     project.cloud.state.github['acme/orders'] = { id: '4711', ownerId: '815', isAdministered: true, variables: {} };
@@ -142,7 +142,7 @@ export class Project {
   get service() {
     return this.state.services['europe-west1/orders'];
   }
-  /** Which commit has how much of the traffic. */
+  /** The share of the traffic by commit. */
   get traffic() {
     return this.service.statusTraffic
       .filter(({ percent }) => percent > 0)
@@ -189,7 +189,7 @@ export class Project {
     return new Outcome(jobs);
   }
 
-  /** From now on users call the service while the pipeline waits. */
+  /** Simulates requests to the service while the pipeline waits. */
   haveUsers() {
     const url = this.cloud.serviceUrl('123', 'europe-west1', 'orders');
     const headers = { 'user-agent': 'browser', authorization: `Bearer ${idToken(DEPLOYER, url, true)}` };
@@ -212,7 +212,7 @@ class Outcome {
   get result() {
     return Object.values(this.jobs).find(({ result }) => result !== 'success')?.result ?? 'success';
   }
-  /** The steps that did not succeed, as JOB / STEP. */
+  /** The failed steps, as JOB / STEP. */
   get failed() {
     return Object.entries(this.jobs).flatMap(([job, { steps }]) =>
       steps.filter(({ outcome }) => !['success', 'skipped'].includes(outcome)).map(({ title }) => `${job} / ${title}`),

@@ -11,8 +11,8 @@ import { fill, fillAll, holds } from './expressions.mjs';
 /**
  * @typedef {object} Run
  * @property {import('../standin/cloud.mjs').Cloud} cloud
- * @property {string} bin the only folder on the PATH
- * @property {string} folder for everything that the run writes
+ * @property {string} bin the only folder in the PATH
+ * @property {string} folder for all files that the run writes
  * @property {string} repository the folder that a checkout copies
  * @property {string} file of the workflow
  * @property {Record<string, string>} inputs
@@ -58,7 +58,7 @@ export async function runWorkflow(run) {
   return results;
 }
 
-/** As the page of the workflow offers them. */
+/** Returns the inputs of a workflow_dispatch, with their defaults. */
 function withDefaults(definitions, given) {
   for (const [name, value] of Object.entries(given)) {
     const definition = definitions[name];
@@ -127,7 +127,7 @@ function runStep(place, step) {
   return step.uses ? useAction(place, step) : runScript(place, step);
 }
 
-/** A composite action of the checkout. https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax */
+/** Runs a composite action of the checkout. https://docs.github.com/actions/reference/workflows-and-actions/metadata-syntax */
 async function runComposite(place, { uses, with: given }) {
   const { workspace, state, contexts } = place;
   const file = join(workspace, uses, 'action.yml');
@@ -138,7 +138,7 @@ async function runComposite(place, { uses, with: given }) {
   if (unknown.length > 0) throw new Error(`${uses} has no input ${unknown.join(', ')}`);
   const defaults = Object.entries(action.inputs).map(([name, input]) => [name, input.default ?? '']);
   const inputs = { ...Object.fromEntries(defaults), ...fillAll(given, contexts) };
-  // An action cannot read vars, secrets or needs.
+  // A composite action cannot read vars, secrets or needs.
   const { github, job, runner } = contexts;
   const steps = {};
   let result = 'success';
@@ -215,7 +215,7 @@ async function runScript({ run, name, folder, workspace, temp, state, env, shell
   return { outcome, outputs: pairs(files.GITHUB_OUTPUT), text };
 }
 
-/** As GitHub starts it: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell */
+/** Runs a script with GitHub's default shell options: https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#defaultsrunshell */
 async function bash(run, script, options) {
   const child = spawn('bash', ['--noprofile', '--norc', '-eo', 'pipefail', script], {
     ...options,
@@ -228,7 +228,7 @@ async function bash(run, script, options) {
   const afterCall = (call) => {
     if (call.environment.HOME !== options.env.HOME || stopped) return;
     stopped = run.stop?.(call);
-    // The script is killed with all that it has started.
+    // Kills the script and its child processes.
     if (stopped) process.kill(-Number(child.pid), 'SIGTERM');
   };
   run.cloud.listeners.add(afterCall);
@@ -237,7 +237,7 @@ async function bash(run, script, options) {
   return { text, outcome: stopped ?? (status === 0 ? 'success' : 'failure') };
 }
 
-/** NAME=VALUE, line by line. */
+/** Parses NAME=VALUE lines. */
 function pairs(file) {
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
   return Object.fromEntries(

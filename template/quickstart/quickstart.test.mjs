@@ -1,5 +1,4 @@
-// The first hour of README.md, command by command in a fresh clone, and then every command that AGENTS.md and the skills
-// name: what a newcomer or an assistant is told to type works as it stands there.
+// Runs the quick start of README.md in a fresh clone, then every command of AGENTS.md and the skills.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,16 +23,16 @@ function passes(line) {
 const [, quickstart] = /```sh quickstart\n(.*?)```/s.exec(readFileSync('README.md', 'utf8'));
 const lines = quickstart.trim().split('\n');
 
-test('the first hour', { timeout: 600_000 }, async (context) => {
-  assert.ok(lines.shift().startsWith('git clone'), 'the clone is there already');
-  assert.equal(lines.shift(), 'npm ci', 'and installed');
+test('quick start of README.md', { timeout: 600_000 }, async (context) => {
+  assert.ok(lines.shift().startsWith('git clone'), 'the first line must be git clone');
+  assert.equal(lines.shift(), 'npm ci', 'the second line must be npm ci');
   assert.equal(lines.pop(), 'npm start');
   for (const line of lines) await context.test(line, () => passes(line));
   assert.deepEqual(clone.changes(), []);
   await context.test('npm start', () => startsWith('npm', 'start'));
 });
 
-/** Runs what does not end by itself until it serves, and ends it as Ctrl-C does. */
+/** Runs a long-running command until it serves requests, then stops it like Ctrl-C. */
 async function startsWith(...command) {
   const { DATABASE_URL: _, NODE_TEST_CONTEXT: __, ...env } = process.env;
   const [name, ...args] = command;
@@ -46,11 +45,11 @@ async function startsWith(...command) {
     service.once('exit', () => reject(new Error(`${command.join(' ')} ended:\n${output}`)));
   });
   service.removeAllListeners('exit');
-  process.kill(-Number(service.pid), 'SIGINT'); // Ctrl-C reaches the whole group
+  process.kill(-Number(service.pid), 'SIGINT'); // Ctrl-C signals the process group
   if (service.exitCode === null) await once(service, 'exit');
 }
 
-/** What another test does already, with what it costs. */
+/** Slow commands that other tests run. */
 const ELSEWHERE = {
   'npm test': '.ci/run',
   'npm run check': '.ci/run',
@@ -83,7 +82,7 @@ function addColumn(command) {
 }
 
 test('an assistant reads less than 4,000 words before it adds a resource', () => {
-  const files = [...GUIDES, 'CONTRIBUTING.md', 'README.md', 'src/app.module.ts'];
+  const files = [...GUIDES, 'CONTRIBUTING.md', 'docs/development.md', 'src/app.module.ts'];
   const words = files.flatMap((file) => readFileSync(file, 'utf8').split(/\s+/));
   console.log(`${words.length} words in ${files.join(', ')}`);
   assert.ok(words.length < 4_000);

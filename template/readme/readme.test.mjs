@@ -1,5 +1,5 @@
-// Does what README.md says, in a fresh copy of the repository: `npm start`, then each curl call of its console blocks,
-// whose answers must be the ones shown. In them … stands for anything.
+// Runs `npm start` and the curl calls in README.md's console blocks, in a fresh copy of the repository. The responses must
+// match the page, in which … matches any text.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -32,7 +32,7 @@ before(
 
 after(async () => {
   service.removeAllListeners('exit');
-  process.kill(-service.pid, 'SIGINT'); // Ctrl-C reaches the whole group
+  process.kill(-service.pid, 'SIGINT'); // Ctrl-C signals the process group
   if (service.exitCode === null) await once(service, 'exit');
   assert.equal(spawnSync('pgrep', ['-f', copy]).status, 1, 'Ctrl-C leaves nothing running');
   rmSync(copy, { recursive: true });
@@ -46,7 +46,7 @@ const calls = [...readme.matchAll(/```console\n(.*?)```/gs)].flatMap(([, block])
 );
 assert.ok(calls.length > 2);
 
-// One shell for all of them, as for a reader: what is exported stays.
+// Exported variables are kept between the commands, as in one shell.
 let exported = '';
 for (const [command, answer] of calls) {
   if (command.startsWith('export ')) {
@@ -61,7 +61,7 @@ for (const [command, answer] of calls) {
   });
 }
 
-void test('the key of the first minutes works as it is printed, and stays between its user and this machine', () => {
+void test('the printed development key works, and only its user can read the file', () => {
   const [command] = /^ *curl .*$/m.exec(output);
   assert.match(execFileSync('sh', ['-c', command], { encoding: 'utf8' }), /"kind":"api_key"/);
   const file = join(copy, '.data', 'api-key');

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 const COMMIT = 'abc1234567890abc1234567890abc1234567890a';
 const PAGE = 'https://github.com/acme/orders/actions/runs/4711';
 
-/** A gh that writes down what it is asked, and answers as GitHub does. */
+/** A gh stub that records its arguments and prints GitHub's responses. */
 const GH = `#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
@@ -42,7 +42,7 @@ describe('npm run deploy', () => {
     });
   }
 
-  it('starts the workflow on main, and says which commit and where to look', async () => {
+  it('starts the workflow on main and prints the commit and the URL of the run', async () => {
     const { code, stdout } = await deploy();
     expect(code).toBe(0);
     expect(stdout).toContain('Deploys abc1234 to production, all-at-once, built by runner.');
@@ -53,14 +53,14 @@ describe('npm run deploy', () => {
     );
   });
 
-  it('hands on what it is given', async () => {
+  it('passes its options to the workflow', async () => {
     await deploy(['--environment', 'staging', '--strategy', 'canary', '--builder', 'cloud-build']);
     expect(calls().at(-1)).toMatch(
       /inputs\[environment\]=staging .*inputs\[strategy\]=canary .*inputs\[builder\]=cloud-build$/,
     );
   });
 
-  it.each(['0', '1'])('with --watch follows the run, and ends with its result %s', async (RESULT) => {
+  it.each(['0', '1'])('with --watch follows the run and exits with its code %s', async (RESULT) => {
     const { code } = await deploy(['--watch'], { RESULT });
     expect(code).toBe(Number(RESULT));
     expect(calls().at(-1)).toBe('run watch 4711 --exit-status');
@@ -70,13 +70,13 @@ describe('npm run deploy', () => {
     ['without gh', [], { PATH: dirname(process.execPath) }, 'gh is not installed'],
     ['when gh is not signed in', [], { SIGNED_IN: 'no' }, 'Run: gh auth login'],
     [
-      'with a value that the workflow does not have',
+      'with a value that the workflow does not list',
       ['--environment', 'nowhere'],
       {},
       '"nowhere" for input "environment" not in the list',
     ],
-    ['with an option that there is not', ['--wait'], {}, "Unknown option '--wait'"],
-  ])('%s says what is wrong', async (_, args, env, message) => {
+    ['with an unknown option', ['--wait'], {}, "Unknown option '--wait'"],
+  ])('%s prints the reason', async (_, args, env, message) => {
     const { code, stderr } = await deploy(args, env);
     expect(code).toBe(1);
     expect(stderr).toContain(message);

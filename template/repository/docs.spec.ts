@@ -4,12 +4,21 @@ import { describe, expect, it } from '@jest/globals';
 import { Env } from '../../src/platform/config/env.js';
 import { PLACEHOLDERS } from '../../test/support/manifests.js';
 
-const DOCUMENTS = [
-  'README.md',
+const DEPLOYMENT = [
   'DEPLOYMENT.md',
+  'docs/deployment/operate.md',
+  'docs/deployment/recipes.md',
+  'docs/deployment/runtime.md',
+  'docs/deployment/security.md',
+  'docs/lessons.md',
+];
+const DOCUMENTS = [
+  ...DEPLOYMENT,
+  'README.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
   'AGENTS.md',
+  'docs/development.md',
   'docs/security.md',
   'docs/problems.md',
   'docs/deployment/troubleshooting.md',
@@ -17,23 +26,30 @@ const DOCUMENTS = [
 const read = (file: string) => readFileSync(file, 'utf8');
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, match]) => match!);
 
+/** The anchors of the headings of a document, as GitHub creates them. */
+const anchorsOf = (document: string) =>
+  matches(read(document).replaceAll(/^```.*?^```/gms, ''), /^#+ (.+)$/gm).map((heading) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+
 describe.each(DOCUMENTS)('%s', (document) => {
   const text = read(document);
 
   it('has links to files that exist', () => {
     const links = matches(text, /\]\(([\w./-]+)(?:#[\w-]+)?\)/g).map((link) => join(dirname(document), link));
-    // What is above the repository is GitHub's own page of it.
+    // Links above the repository's root are pages of GitHub.
     expect(links.filter((link) => !link.startsWith('..') && !existsSync(link))).toEqual([]);
   });
 
   it('has links to headings that exist', () => {
-    const anchorOf = (heading: string) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\w -]/g, '')
-        .replaceAll(' ', '-');
-    const anchors = new Set(matches(text, /^#+ (.+)$/gm).map(anchorOf));
-    expect(matches(text, /\]\(#([\w-]+)\)/g).filter((anchor) => !anchors.has(anchor))).toEqual([]);
+    const links = [...text.matchAll(/\]\(([\w./-]+\.md)?#([\w-]+)\)/g)].filter(([, file, anchor]) => {
+      const target = file === undefined ? document : join(dirname(document), file);
+      return !anchorsOf(target).includes(anchor!);
+    });
+    expect(links.map(([link]) => link)).toEqual([]);
   });
 
   it('names npm scripts that exist', () => {
@@ -50,6 +66,10 @@ describe.each(DOCUMENTS)('%s', (document) => {
   });
 });
 
+it.each(['README.md', 'DEPLOYMENT.md'])('%s has at most 7,000 bytes', (file) => {
+  expect(Buffer.byteLength(read(file))).toBeLessThanOrEqual(7_000);
+});
+
 describe('docs/security.md', () => {
   const document = 'docs/security.md';
 
@@ -64,8 +84,8 @@ describe('docs/security.md', () => {
   });
 });
 
-describe('DEPLOYMENT.md', () => {
-  const text = read('DEPLOYMENT.md');
+describe('the deployment documents', () => {
+  const text = DEPLOYMENT.map(read).join('\n');
   const scripts = ['deploy/lib', 'deploy/pipeline'].flatMap((folder) =>
     readdirSync(folder).map((name) => read(`${folder}/${name}`)),
   );

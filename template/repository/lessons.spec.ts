@@ -77,7 +77,7 @@ describe('builds', () => {
     );
   });
 
-  it.each(['README.md', 'DEPLOYMENT.md'])('%s names the port of the service', (file) => {
+  it.each(['README.md', 'docs/deployment/runtime.md'])('%s names the port of the service', (file) => {
     const ports = [...read(file).matchAll(/localhost:(\d+)/g)].map(([, port]) => Number(port));
     expect(new Set(ports)).toEqual(new Set([new Env().PORT]));
   });

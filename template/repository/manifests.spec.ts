@@ -15,8 +15,8 @@ it.each(
   expect(typeErrors(type, manifest.replace(field, mistake))).toHaveLength(1);
 });
 
-it('DEPLOYMENT.md explains every placeholder of the manifests', () => {
-  const table = /\| placeholder .*?\n\n/s.exec(readFileSync('DEPLOYMENT.md', 'utf8'))?.[0];
+it('docs/deployment/runtime.md explains every placeholder of the manifests', () => {
+  const table = /\| placeholder .*?\n\n/s.exec(readFileSync('docs/deployment/runtime.md', 'utf8'))?.[0];
   const explained = [...table!.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => name);
   expect(new Set(explained)).toEqual(new Set(Object.keys(PLACEHOLDERS)));
 });

@@ -70,7 +70,7 @@ describe('the clients of a document', () => {
     expect(await breaksBetween(document(), document(change))).toEqual([]);
   });
 
-  it('are broken by an operation that has gone', async () => {
+  it('are broken by a removed operation', async () => {
     const before = document();
     const { post, ...others } = before.paths['/notes'];
     const after = { ...before, paths: { '/notes': others } };

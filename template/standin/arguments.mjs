@@ -1,12 +1,13 @@
-// The arguments of a command, by a usage line in the words of gcloud's own reference:
-//   'TAG --package= [--limit=] [--async]'   a name, a flag with a value that must be given, two that need not be
-//   'SERVICE...'                            one name or more
+// Parses the arguments of a command. A usage line declares them in the notation of gcloud's reference:
+//
+//   'TAG --package= [--limit=] [--async]'   a name, a required flag with a value, two optional flags
+//   'SERVICE...'                            one or more names
 import { Refusal } from './refusal.mjs';
 
 const EVERYWHERE = '[--project=] [--format=] [--quiet] [--verbosity=]';
 const LISTS = '[--filter=] [--limit=] [--sort-by=] [--flatten=]';
 
-/** @returns the flags and names by the words of the usage line */
+/** Returns the flags and names, keyed as in the usage line. */
 export function parse(usage, words, { isList, environment }) {
   const flags = new Map();
   const names = [];
@@ -56,7 +57,7 @@ export function parse(usage, words, { isList, environment }) {
   return values;
 }
 
-/** What google-github-actions/auth and setup-gcloud export. */
+/** Adds the defaults that google-github-actions/auth and setup-gcloud export. */
 function fromEnvironment(values, flags, environment) {
   values.project ??= environment.CLOUDSDK_CORE_PROJECT;
   if (flags.has('region')) values.region ??= environment.CLOUDSDK_RUN_REGION;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# gcloud, docker, gh and sleep of the stand-in, by the name that it is called by: hands the call to the server at $STANDIN
-# (cloud.mjs), and does what it answers, which is to print something and to exit.
+# The stand-in's gcloud, docker, gh and sleep. The script is installed under each of these names. It sends the call to the
+# server at $STANDIN (cloud.mjs) and runs the returned script, which prints the output and exits.
 set -euo pipefail
 call=(--data-urlencode "cwd=$PWD" --data-urlencode "environment=HOME=${HOME:-}")
 for name in ${!CLOUDSDK_*}; do call+=(--data-urlencode "environment=$name=${!name}"); done

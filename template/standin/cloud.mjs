@@ -1,5 +1,5 @@
-// A cloud of one's own: the state, and a server that client.sh hands its calls to and that answers at the
-// addresses of the services. Everything happens in this one process, one call after the other.
+// A local Google Cloud: the state, and a server that handles the calls of client.sh and the requests to the services. It
+// runs in the test's process and handles one call at a time.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { resolve } from 'node:path';
@@ -20,16 +20,16 @@ export async function startCloud() {
 
 export class Cloud {
   state = newState();
-  /** Every call: program, words, environment, folder, caller, the text of its files, and its answer. */
+  /** All calls: program, words, environment, folder, caller, contents of the files, and the result. */
   calls = [];
   /**
-   * `interrupt`: each changing command of gcloud is cut off once, when it is done. `youth`, first or eternal: what has just
-   * been made is unknown to IAM when it is first mentioned, or for ever. `warns`: gcloud says something at every call.
+   * `interrupt`: each changing gcloud command loses its connection once, after the change. `youth`, first or eternal: IAM
+   * does not find a new resource on first use, or ever. `warns`: gcloud prints a warning on every call.
    */
   faults = {};
-  /** Called with each call, after it, to have something happen meanwhile. */
+  /** Called after each call, to simulate concurrent changes. */
   listeners = new Set();
-  /** Called in the place of each `sleep`, which takes no time: with the seconds. */
+  /** Called with the seconds of each `sleep`, which returns immediately. */
   meanwhile = () => {};
   server = createServer((request, response) => void this.#serve(request, response));
   #interrupted = new Set();
@@ -49,7 +49,7 @@ export class Cloud {
     return true;
   }
 
-  /** Of the interrupted commands there were so many. */
+  /** The number of interrupted commands. */
   get interruptions() {
     return this.#interrupted.size;
   }
@@ -101,7 +101,7 @@ function sleep(cloud, { words: [seconds] }) {
   return { status: 0, stdout: '', stderr: '' };
 }
 
-/** The files that the arguments name, before they are gone; of secrets nothing. */
+/** Reads the files named in the arguments before the script deletes them. Secrets are left out. */
 function filesOf({ words, cwd }) {
   const names = words
     .map((word) => word.replace(/^--(config|policy|lifecycle-file)=/, ''))
@@ -114,7 +114,7 @@ function filesOf({ words, cwd }) {
   );
 }
 
-/** What client.sh executes. */
+/** Returns the script that client.sh runs. */
 function shell({ status, stdout, stderr }) {
   const quote = (value) => `'${value.replaceAll("'", String.raw`'\''`)}'`;
   return `printf %s ${quote(stdout)}\nprintf %s ${quote(stderr)} >&2\nexit ${status}\n`;

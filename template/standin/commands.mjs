@@ -1,5 +1,5 @@
-// What each command of gcloud asks of its caller: permission, on what (resources.mjs), and the page that says so. What a
-// command does only in some cases (pass an account on, open a service to everybody) is asked where it is done.
+// The permissions that each gcloud command requires: permission, resource (resources.mjs), documentation page. The handlers
+// check the permissions of optional effects, such as the use of a service account or public access.
 const REGISTRY =
   'https://docs.cloud.google.com/artifact-registry/docs/reference/rest/v1/projects.locations.repositories';
 const RUN = 'https://docs.cloud.google.com/run/docs/reference/iam/permissions';
@@ -139,9 +139,9 @@ export const COMMANDS = {
   ...policies('storage buckets', 'bucket', 'storage.buckets', `${STORAGE}#buckets`),
 };
 
-/** What is asked beside that: of docker, of whoever signs in, of what runs, of whoever calls a service. */
+/** Permissions that other callers require: docker, workflows that sign in, revisions, jobs, and clients of a service. */
 export const OTHERS = {
-  // An operation belongs to the project. Jobs are waited for by their executions.
+  // Operations belong to the project. For a job, gcloud polls the execution.
   'waiting for a service': [['run.operations.get', 'project', RUN]],
   'opening a service to everybody': [['run.services.setIamPolicy', 'service', RUN_ACCESS]],
   'the log of a build': [['storage.objects.get', 'log bucket', `${STORAGE}#objects`]],

@@ -1,4 +1,4 @@
-// docker, as far as the pipeline uses it, and the registry's end of a push.
+// The docker commands that the pipeline uses, and the registry's side of a push.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -50,7 +50,7 @@ function parse(command, words) {
   return { options, names };
 }
 
-/** Every build is another image, as timestamps in it are, also of one commit. */
+/** Two builds of one commit have different digests, because an image contains timestamps. */
 export function build(state, machine, { file, tag, 'build-arg': argument = '' }, context, hasBuildKit = true) {
   const dockerfile = readFileSync(resolve(context, file), 'utf8');
   if (!hasBuildKit && /^RUN --mount/m.test(dockerfile)) {

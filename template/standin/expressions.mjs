@@ -1,9 +1,9 @@
-// The three small languages that the commands speak: --filter and --format of gcloud, filters of Cloud Logging, and the
-// conditions of IAM (CEL). Of each as much as is used, and a loud refusal of the rest.
+// Evaluates gcloud's --filter and --format, Cloud Logging filters, and IAM conditions (CEL). Supports the syntax that the
+// pipeline uses and fails for the rest.
 import { runInNewContext } from 'node:vm';
 import { Refusal } from './refusal.mjs';
 
-/** The value at a path such as status.traffic[0].url or metadata.annotations["run.googleapis.com/ingress"]. */
+/** Returns the value at a path such as status.traffic[0].url or metadata.annotations["run.googleapis.com/ingress"]. */
 function at(value, path) {
   const keys = path.match(/"[^"]*"|[^.[\]"]+/g) ?? [];
   return keys.reduce((here, key) => here?.[key.replaceAll('"', '')], value);
@@ -11,12 +11,12 @@ function at(value, path) {
 
 // ── --format ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What gcloud prints of a resource, or of a list of them. https://cloud.google.com/sdk/gcloud/reference/topic/formats */
+/** Formats a resource or a list like gcloud. https://cloud.google.com/sdk/gcloud/reference/topic/formats */
 export function print(format, result) {
   if (format === 'json') return `${JSON.stringify(result, null, 2)}\n`;
   if (format === 'none') return '';
   const [, separator = '\t', keys] = /^value(?:\[separator="?([^\]"]*)"?\])?\((.+)\)$/.exec(format ?? '') ?? [];
-  if (!keys) throw new Refusal(`The stand-in does not know --format=${format}.`);
+  if (!keys) throw new Refusal(`The stand-in does not support --format=${format}.`);
   const rows = Array.isArray(result) ? result : [result];
   const line = (row) =>
     split(keys)
@@ -25,7 +25,7 @@ export function print(format, result) {
   return rows.map((row) => `${line(row)}\n`).join('');
 }
 
-/** Splits at the commas that are not inside brackets. */
+/** Splits at commas outside brackets. */
 function split(keys) {
   return keys.match(/(?:\[[^\]]*\]|\([^)]*\)|[^,[(])+/g).map((key) => key.trim());
 }
@@ -35,10 +35,10 @@ function column(row, key) {
   const value = at(row, path);
   if (!transform && !path.includes('(')) return value;
   if (transform === 'basename') return value?.split('/').at(-1);
-  throw new Refusal(`The stand-in does not know the transform of ${key} in --format.`);
+  throw new Refusal(`The stand-in does not support the transform of ${key} in --format.`);
 }
 
-/** As Python prints it. */
+/** Formats a value like Python. */
 function text(value) {
   if (value === undefined || value === null) return '';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
@@ -55,7 +55,7 @@ function text(value) {
 const TOKEN =
   /\s*(\(|\)|AND\b|OR\b|NOT\b|log_id\("[^"]+"\)|((?:[\w.\-[\]]+|"[^"]*")+?)\s*(>=|<=|!=|=~|!~|=|:|>|<)\s*("(?:\\.|[^"\\])*"|[^\s()]+))/y;
 
-/** Whether the filter holds for a value. https://docs.cloud.google.com/logging/docs/view/logging-query-language */
+/** Returns whether a value matches the filter. https://docs.cloud.google.com/logging/docs/view/logging-query-language */
 export function matches(filter, value) {
   const tokens = [];
   let position = 0;
@@ -119,10 +119,10 @@ function order(actual, expected) {
 
 // ── Conditions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Of CEL, what means the same in JavaScript. https://docs.cloud.google.com/iam/docs/conditions-overview */
+/** The subset of CEL that is also valid JavaScript. https://docs.cloud.google.com/iam/docs/conditions-overview */
 const CEL = /^(\s|'[^']*'|==|!=|&&|\|\||[()+,!]|(assertion|resource)(\.\w+)+)*$/;
 
-/** The value of a condition or of an attribute's mapping, with `assertion` or `resource` as in `variables`. */
+/** Evaluates a condition or an attribute mapping. `variables` contains `assertion` or `resource`. */
 export function evaluate(expression, variables) {
   if (!CEL.test(expression)) throw new Refusal(`The stand-in cannot evaluate the condition: ${expression}`);
   return runInNewContext(expression, variables);

@@ -1,4 +1,4 @@
-// One call of gcloud: parse it, find out who calls and whether they may, do it, print it.
+// Handles a gcloud call: parses it, authenticates and authorizes the caller, runs the command and formats the output.
 import { parse } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
 import { artifacts } from './commands/artifacts.mjs';
@@ -15,7 +15,7 @@ import { authorize, callerOf } from './permissions.mjs';
 import { Refusal } from './refusal.mjs';
 import { resource } from './resources.mjs';
 
-/** By command: its usage, whether it changes something, and what it does. */
+/** Handlers by command: the usage line, the handler, and whether it changes the state. */
 export const HANDLERS = {
   ...artifacts,
   ...auth,
@@ -28,7 +28,7 @@ export const HANDLERS = {
   ...storage,
 };
 
-/** Where a permission is asked, by the word in commands.mjs. A handler's `on` names what is not in the arguments. */
+/** The resource of a permission check, by its keyword in commands.mjs. A handler's `on` returns resources that are not arguments. */
 const WHERE = {
   account: ({ find, args }) => find('account', args.SERVICE_ACCOUNT ?? args['iam-account']),
   bucket: ({ find, args }) => find('bucket', args.BUCKET.replace(/^gs:\/\//, '').replace(/\/$/, '')),
@@ -87,7 +87,7 @@ export function gcloud(cloud, { words, ...call }) {
   return answer;
 }
 
-/** The longest beginning that is a command; else what was meant to be one. */
+/** Returns the longest prefix that is a command, or the words before the first flag. */
 function commandOf(words) {
   for (let count = words.length; count > 0; count--) {
     const name = words.slice(0, count).join(' ');
@@ -104,25 +104,25 @@ function invalidChoice(words, group) {
   const choice = words[group ? group.split(' ').length : 0];
   return new Refusal(
     choice
-      ? `Invalid choice: '${choice}'.\nThis command is available in one or more alternate release tracks, or the stand-in does not know it.`
+      ? `Invalid choice: '${choice}'.\nThis command is available in one or more alternate release tracks, or the stand-in does not support it.`
       : 'Command name argument expected.',
     2,
   );
 }
 
-/** @returns what a resource or a list of them looks like, filtered, flattened and cut as the flags say */
+/** Formats a resource or a list, after --flatten, --filter and --limit. */
 function show(result, { format, filter, limit, flatten, 'sort-by': sortBy }) {
-  if (sortBy) throw new Refusal(`The stand-in does not know --sort-by=${sortBy}.`);
+  if (sortBy) throw new Refusal(`The stand-in does not support --sort-by=${sortBy}.`);
   let shown = flatten ? flattened(result, flatten) : result;
   if (filter) shown = shown.filter((item) => matches(filter, item));
   if (limit) shown = shown.slice(0, Number(limit));
-  // Without a format gcloud draws a table or YAML, for people; this is for them, too.
+  // gcloud's default is a table or YAML. Scripts must not parse it, so JSON is enough here.
   return shown === undefined ? '' : print(format ?? 'json', shown);
 }
 
-/** A row for each member of each binding: --flatten='bindings[].members'. */
+/** Returns a row for each member of each binding: --flatten='bindings[].members'. */
 function flattened(policy, path) {
-  if (path !== 'bindings[].members') throw new Refusal(`The stand-in does not know --flatten=${path}.`);
+  if (path !== 'bindings[].members') throw new Refusal(`The stand-in does not support --flatten=${path}.`);
   return policy.bindings.flatMap((binding) =>
     binding.members.map((members) => ({ bindings: { ...binding, members } })),
   );

@@ -1,4 +1,4 @@
-// gh, as far as the scripts use it: a repository's numbers and variables.
+// The gh commands that the scripts use: IDs and variables of a repository.
 export function gh({ state }, { words }) {
   const refuse = (message, status = 1) => ({ status, stdout: '', stderr: `${message}\n` });
   if (!state.github) return refuse('To get started with GitHub CLI, please run:  gh auth login', 4);
@@ -25,6 +25,6 @@ export function gh({ state }, { words }) {
       repository.variables[rest[0]] = rest[rest.indexOf('--body') + 1];
       return done();
     default:
-      return refuse(`unknown command ${words.join(' ')} for "gh", or the stand-in does not know it`);
+      return refuse(`unknown command ${words.join(' ')} for "gh", or the stand-in does not support it`);
   }
 }

@@ -1,11 +1,11 @@
-// Has the real gcloud judge what the runs of the tests have told the stand-in: each command line, with its manifest. In one
-// process of gcloud's own Python, since it takes a second to start.
+// Validates the tests' command lines and manifests with the real gcloud. One process of gcloud's Python validates all of
+// them, because it takes a second to start.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** @returns {number} how many of the calls in the file of JSON lines are refused; says which */
+/** @returns {number} the number of calls in the JSON Lines file that gcloud rejects; prints each of them */
 export function judge(callsFile) {
   const { sdk, python, version } = findGcloud();
   const lines = new Set(
@@ -13,7 +13,7 @@ export function judge(callsFile) {
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line))
-      // What the stand-in's own parser has refused was wrong on purpose.
+      // Leaves out the calls that the stand-in's parser rejected: the tests make them to cause the error.
       .filter(({ program, status }) => program === 'gcloud' && status !== 2)
       .map(({ words, files }) =>
         JSON.stringify({
@@ -51,7 +51,7 @@ export function judge(callsFile) {
   }
 }
 
-/** What differs from run to run: addresses of this machine, digests, numbers of attempts. */
+/** Replaces values that differ between runs: local addresses, digests, attempt numbers. */
 const likeGoogles = (text) =>
   text
     .replaceAll(/sha256:[0-9a-f]{64}/g, `sha256:${'0'.repeat(64)}`)

@@ -1,4 +1,4 @@
-// Who calls, and whether they may. A policy is asked at the resource itself and at its project.
+// Authentication and authorization. A permission check reads the policies of the resource and of its project.
 import { existsSync, readFileSync } from 'node:fs';
 import { OTHERS } from './commands.mjs';
 import { evaluate } from './expressions.mjs';
@@ -24,11 +24,11 @@ export function allows(caller, permission, { object, project, service, fullName 
 
 function includes(role, permission) {
   const { permissions } = ROLES[role] ?? {};
-  if (!permissions) throw new Refusal(`The stand-in does not know ${role}: roles.mjs`);
+  if (!permissions) throw new Refusal(`The stand-in does not support ${role}: add it to roles.mjs`);
   return permissions.includes('*') || permissions.includes(permission);
 }
 
-/** Of a person, gcloud's own project pays for calls about projects and services; a service account's project has to. */
+/** For a user, gcloud's own project has the quota of calls about projects and services; for a service account, its project. */
 function needsApi(api, caller) {
   return (
     !['serviceusage', 'cloudresourcemanager'].includes(api) ||
@@ -36,7 +36,7 @@ function needsApi(api, caller) {
   );
 }
 
-/** @throws {Refusal} as the API would: it is off, or the caller may not */
+/** @throws {Refusal} with the API's message if the API is disabled or the caller lacks the permission */
 export function authorize(caller, permission, on) {
   const api = apiOf(permission);
   if (on.project && needsApi(api, caller) && !on.project.apis.includes(`${api}.googleapis.com`)) {
@@ -46,7 +46,7 @@ export function authorize(caller, permission, on) {
 }
 
 /**
- * Asks for the permissions of an entry in commands.mjs whose place is given.
+ * Checks the permissions of an entry in commands.mjs for the given resources.
  *
  * @throws {Refusal}
  */
@@ -56,7 +56,7 @@ export function ask(caller, permissions, places) {
 
 // ── Signing in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The account that gcloud acts as: that of the credential file in the environment, or the operator. */
+/** Returns gcloud's active account: the account of the credential file in the environment, or the operator. */
 export function callerOf(state, environment) {
   const file = environment.CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE;
   if (!file) return state.operator;
@@ -75,7 +75,7 @@ export function callerOf(state, environment) {
   return email;
 }
 
-/** What the Security Token Service and then the account's own API say about a workflow's token. */
+/** Exchanges a workflow's token at the Security Token Service, then impersonates the service account. */
 export function impersonate(state, provider, assertion, email, [[permission]]) {
   const principals = exchange(state, provider, assertion);
   const account = resource(state, 'account', email.split('@')[1].split('.')[0], email);
@@ -87,7 +87,7 @@ export function impersonate(state, provider, assertion, email, [[permission]]) {
   }
 }
 
-/** The principals that the token stands for. https://docs.cloud.google.com/iam/docs/workload-identity-federation */
+/** Returns the principals of the token. https://docs.cloud.google.com/iam/docs/workload-identity-federation */
 function exchange(state, name, assertion) {
   const [, number, poolName, providerName] =
     /^projects\/(.+)\/locations\/global\/workloadIdentityPools\/(.+)\/providers\/(.+)$/.exec(name) ?? [];
@@ -130,7 +130,7 @@ const refresh = (code, message) =>
 
 // ── ID tokens ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** In place of a signature stands who may have asked for it: nobody outside can read that as a token of Google's. */
+/** Returns an ID token with a placeholder as the signature, which only the stand-in accepts. */
 export function idToken(email, audience, withEmail) {
   const claims = {
     iss: 'https://accounts.google.com',

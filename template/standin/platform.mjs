@@ -1,4 +1,4 @@
-// Cloud Run: what becomes of a revision or an execution, given its manifest, its account and what its image does.
+// Cloud Run: the outcome of a revision or an execution, from its manifest, its account and the behavior of its image.
 import { Refusal } from './refusal.mjs';
 import { allows, ask } from './permissions.mjs';
 import { OTHERS } from './commands.mjs';
@@ -6,15 +6,15 @@ import { resource } from './resources.mjs';
 import { SAMPLES, log } from './state.mjs';
 
 /**
- * What the image of a commit does that it should not, where a test has set it in `state.behaviours`.
+ * Faults of the image of a commit, which a test sets in `state.behaviours`.
  *
  * @typedef {object} Behaviour
- * @property {string} [neverListens] it ends before it listens, with this line in its log
- * @property {string} [neverReady] its startup probe never succeeds; this line is in its log
- * @property {string} [tells] the commit that it tells, instead of its own
- * @property {Record<string, number>} [answers] the status of its answers, by path, under any address
- * @property {number} [failing] the share of requests that it answers with 500 at the service's own address
- * @property {string} [migration] its migrations fail, with this line in the log
+ * @property {string} [neverListens] the process exits before it listens; the log contains this line
+ * @property {string} [neverReady] the startup probe never succeeds; the log contains this line
+ * @property {string} [tells] the commit in its responses, instead of the deployed commit
+ * @property {Record<string, number>} [answers] the response status by path, at every address
+ * @property {number} [failing] the share of requests to the service's address that return 500
+ * @property {string} [migration] the migrations fail; the log contains this line
  */
 
 /** @returns {Behaviour} */
@@ -24,7 +24,7 @@ export function behaviourOf(state, image) {
 
 export const commitOf = (state, image) => state.images[image.split('@')[1]]?.commit;
 
-/** Whether everybody may call: 'true' in a manifest, 'True' by gcloud. */
+/** Returns whether the service is public. A manifest has 'true', gcloud writes 'True'. */
 export const isOpen = (annotations) => annotations['run.googleapis.com/invoker-iam-disabled']?.toLowerCase() === 'true';
 
 /** REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG or @DIGEST */
@@ -32,11 +32,11 @@ export function imageName(image) {
   const [, location, project, repository, name, tag, digest] =
     /^([a-z0-9-]+)-docker\.pkg\.dev\/([^/]+)\/([^/]+)\/([^/:@]+)(?::([\w.-]+)|@(sha256:[0-9a-f]{64}))?$/.exec(image) ??
     [];
-  if (!location) throw new Refusal(`The stand-in knows no image ${image}.`);
+  if (!location) throw new Refusal(`The stand-in does not support the image ${image}.`);
   return { location, project, repository, name, tag, digest };
 }
 
-/** Where the deployer must be able to read the image; nowhere for Google's samples. */
+/** Returns the repository in which the deployer needs read permission; undefined for Google's samples. */
 export function imageRepository(state, image) {
   if (image.startsWith(SAMPLES)) return undefined;
   const { location, project, repository } = imageName(image);
@@ -50,7 +50,7 @@ export function checkImage(state, image) {
   if (!versions?.versions[digest ?? versions.tags[tag]]) throw new Refusal(`Image '${image}' not found.`);
 }
 
-/** @returns why a revision of this template never serves, or nothing if it does */
+/** Returns the reason why a revision of this template is not ready; undefined if it is ready. */
 export function start(state, project, template, logTo) {
   const refused = prepare(state, project, template, logTo);
   if (refused) return refused;
@@ -60,7 +60,7 @@ export function start(state, project, template, logTo) {
   return (neverListens && NOT_LISTENING) || (neverReady && PROBE_FAILED);
 }
 
-/** @returns why a container of this template has not what it needs, or nothing if it has */
+/** Returns the reason why a container of this template cannot start: a missing secret or instance, or a missing permission. */
 export function prepare(state, project, { metadata, spec }, logTo) {
   const [container] = spec.containers;
   for (const [index, { valueFrom }] of (container.env ?? []).entries()) {
@@ -101,7 +101,7 @@ function secretRefusal(state, project, account, { name, key }, index) {
   return secret.object.versions[key]?.state === 'ENABLED' ? undefined : `${field}: Secret ${version} was not found`;
 }
 
-/** Runs a job once. @returns whether it succeeded */
+/** Executes a job. Returns whether it succeeded. */
 export function execute(state, project, job, name, { location, execution }) {
   const { metadata, spec } = job.template;
   const logTo = (line) =>

@@ -1,4 +1,4 @@
-/** A command that is refused or fails: what it prints, and how it exits. gcloud's parser exits with 2. */
+/** The error message and exit code of a failed command. gcloud's parser exits with 2. */
 export class Refusal extends Error {
   constructor(message, status = 1) {
     super(message);

@@ -1,7 +1,7 @@
-// Where a permission is asked: the resources, what they are called, and how they refuse.
+// The resources of permission checks: their names, and their messages for a missing permission.
 import { projectOf } from './state.mjs';
 
-/** By kind: the API that has it, its collection in the state, and its whole name. */
+/** By kind: the API, the collection in the state, and the full name. */
 const KINDS = {
   account: { api: 'iam', collection: 'accounts', path: (name) => `serviceAccounts/${name}` },
   bucket: { api: 'storage', collection: 'buckets', path: (name) => `buckets/${name}` },
@@ -17,7 +17,7 @@ const KINDS = {
   service: { api: 'run', collection: 'services', path: (name) => `services/${name.split('/')[1]}` },
 };
 
-/** What a permission's first word calls an API, where that is not the API's own name. */
+/** API names by the first part of a permission, where the two differ. */
 const APIS = { cloudsql: 'sqladmin', resourcemanager: 'cloudresourcemanager' };
 const TITLES = {
   artifactregistry: 'Artifact Registry API',
@@ -30,7 +30,7 @@ const TITLES = {
   sts: 'Security Token Service API',
 };
 
-/** A resource by its kind and name (LOCATION/NAME where it has a location). `object` is missing when it does not exist. */
+/** Returns a resource by kind and name (LOCATION/NAME for a regional resource). Without `object`, it does not exist. */
 export function resource(state, kind, projectId, name) {
   const project = projectOf(state, projectId);
   const { api, collection, path } = KINDS[kind];
@@ -40,7 +40,7 @@ export function resource(state, kind, projectId, name) {
     project,
     projectId,
     object: kind === 'project' ? project : project?.[collection][name],
-    /** What a condition sees. */
+    /** The attributes of a condition. */
     service: `${api}.googleapis.com`,
     fullName: `projects/${projectId}${kind === 'project' ? '' : `/${path(name)}`}`,
   };
@@ -56,7 +56,7 @@ export function apiIsOff(api, project) {
   return `PERMISSION_DENIED: ${name} has not been used in project ${project.number} before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/${api}.googleapis.com/overview?project=${project.number} then retry. If you enabled this API recently, wait a few minutes for the action to propagate to our systems and retry.`;
 }
 
-/** Each API has words of its own for a refusal. None tells whether the resource exists. */
+/** Returns the API's message for a missing permission. It does not reveal whether the resource exists. */
 export function denial(permission, { kind, name, fullName, projectId }, caller) {
   const what = `Permission '${permission}' denied`;
   if (permission === 'iam.serviceAccounts.actAs') {

@@ -1,4 +1,4 @@
-// What each role may do, as far as a command of the stand-in asks for it (commands.mjs). `source` is the page that lists it.
+// The permissions of each role that commands.mjs requires. `source` is the documentation page of the role.
 const PAGES = 'https://docs.cloud.google.com/iam/docs/roles-permissions';
 
 export const ROLES = {

@@ -1,4 +1,4 @@
-// The stand-in itself: what it takes, who is refused and in which words. The words are gcloud's, or from public reports of them.
+// Tests of the stand-in: accepted calls, permissions and error messages. The messages are gcloud's, or from public reports.
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +38,7 @@ const ASSERTION = {
 let project;
 let environment;
 
-/** A project in which the deployer may do all that the pipeline does, and an image of COMMIT. */
+/** A project in which the deployer has every permission of the pipeline, and an image of COMMIT. */
 beforeEach(() => {
   const { state } = cloud;
   Object.assign(state, { operator: 'me@example.com', projects: {}, images: {}, behaviours: {}, machines: {} });
@@ -236,17 +236,17 @@ const tagsList = () =>
     '--project=my-project',
   );
 
-/** Says no, in these words. */
+/** Asserts that the command fails with the message. */
 function refuses({ status, stdout, stderr }, message) {
   assert.notEqual(status, 0, stdout);
   assert.match(stdout + stderr, message);
 }
 
-/** What a caller gets at the address of a service, or of a tag of it. */
+/** Returns the response of a service or a traffic tag. */
 const at = (url, headers = {}) => answer(cloud, { host: new URL(url).host, path: '/', headers });
 
-describe('the data', () => {
-  test('has every command, each permission with a page of Google’s documentation', () => {
+describe('permission data', () => {
+  test('covers every command and links each permission to Google’s documentation', () => {
     assert.deepEqual(Object.keys(COMMANDS).toSorted(), Object.keys(HANDLERS).toSorted());
     for (const [permission, where, source] of Object.values({ ...COMMANDS, ...OTHERS }).flat()) {
       assert.match(permission, /^[a-z]+\.[A-Za-z]+\.[A-Za-z]+$/);
@@ -255,7 +255,7 @@ describe('the data', () => {
     }
   });
 
-  test('has of each role the permissions that something asks for, and no others', () => {
+  test('lists only required permissions for each role', () => {
     const asked = new Set(
       Object.values({ ...COMMANDS, ...OTHERS }).flatMap((needs) => needs.map(([permission]) => permission)),
     );
@@ -267,7 +267,7 @@ describe('the data', () => {
   });
 });
 
-describe('the parser refuses', () => {
+describe('argument parser rejects', () => {
   for (const [words, message] of [
     [['run', 'servces', 'list'], /^ERROR: \(gcloud\.run\) Invalid choice: 'servces'/],
     [
@@ -282,28 +282,28 @@ describe('the parser refuses', () => {
     test(words.join(' '), () => refuses(asOperator(...words), message));
   }
 
-  test('a format and a filter that it does not know', () => {
+  test('an unsupported format and filter', () => {
     const list = ['secrets', 'versions', 'list', 'orders-database-url', '--project=my-project'];
-    refuses(asOperator(...list, '--format=table(name)'), /does not know --format=table/);
-    refuses(asOperator(...list, '--format=value(name.segment(1))'), /--format|does not know/);
+    refuses(asOperator(...list, '--format=table(name)'), /does not support --format=table/);
+    refuses(asOperator(...list, '--format=value(name.segment(1))'), /--format|does not support/);
     refuses(asOperator(...list, '--filter=state IN (ENABLED)'), /cannot read the filter/);
   });
 });
 
-describe('the sign-in is refused', () => {
+describe('workload identity federation rejects', () => {
   const token = (claims) => writeFileSync(join(folder, 'token'), JSON.stringify({ ...ASSERTION, ...claims }));
 
-  test('to another branch', () => {
+  test('a token of another branch', () => {
     token({ ref: 'refs/heads/topic' });
     refuses(tagsList(), /unauthorized_client.*rejected by the attribute condition/);
   });
-  test('by a pool that does not exist, or was deleted', () => {
+  test('a missing or deleted pool', () => {
     project.pools['orders-github'].state = 'DELETED';
     refuses(tagsList(), /invalid_target/);
     project.pools = {};
     refuses(tagsList(), /invalid_target/);
   });
-  test('with the project’s id in the place of its number', () => {
+  test('the project ID instead of the project number', () => {
     const path = join(folder, 'credential.json');
     writeFileSync(
       path,
@@ -315,25 +315,25 @@ describe('the sign-in is refused', () => {
     );
     refuses(tagsList(), /invalid_target/);
   });
-  test('without workloadIdentityUser', () => {
+  test('a principal without workloadIdentityUser', () => {
     project.accounts[DEPLOYER].policy = [];
     refuses(tagsList(), /Permission 'iam\.serviceAccounts\.getAccessToken' denied on resource \(or it may not exist\)/);
   });
-  test('while the API of credentials is off', () => {
+  test('a sign-in while the IAM Service Account Credentials API is disabled', () => {
     project.apis = project.apis.filter((api) => api !== 'iamcredentials.googleapis.com');
     refuses(
       tagsList(),
       /IAM Service Account Credentials API has not been used in project 123 before or it is disabled/,
     );
   });
-  test('when the subject is too long', () => {
+  test('a subject that is too long', () => {
     token({ run_id: 'x'.repeat(128) });
     refuses(tagsList(), /mapped attribute google\.subject exceeds the 127 bytes limit/);
   });
 });
 
-describe('the registry', () => {
-  test('takes a push, moves a tag, and does not let the writer delete one', () => {
+describe('Artifact Registry', () => {
+  test('accepts a push and a moved tag, and denies the writer the deletion of a tag', () => {
     pushImage();
     const tag = (verb, name) =>
       asDeployer(
@@ -355,20 +355,16 @@ describe('the registry', () => {
 
   for (const [what, prepare, message, image = IMAGE] of [
     [
-      'of a docker that is not signed in',
+      'from an unauthenticated docker',
       () => (cloud.state.machines[folder].registries = []),
       /denied: Unauthenticated request\. Unauthenticated requests do not have permission "artifactregistry\.repositories\.uploadArtifacts"/,
     ],
     [
-      'without the right',
+      'without permission',
       () => forget(project.repositories['europe-west1/orders'].policy, 'roles/artifactregistry.writer'),
       /denied: Permission "artifactregistry\.repositories\.uploadArtifacts" denied on resource "projects\/my-project\/locations\/europe-west1\/repositories\/orders" \(or it may not exist\)/,
     ],
-    [
-      'to a registry that is not there',
-      () => (project.repositories = {}),
-      /uploadArtifacts" denied.*\(or it may not exist\)/,
-    ],
+    ['to a missing repository', () => (project.repositories = {}), /uploadArtifacts" denied.*\(or it may not exist\)/],
     [
       'to another region',
       () => cloud.state.machines[folder].registries.push('us-central1-docker.pkg.dev'),
@@ -376,12 +372,12 @@ describe('the registry', () => {
       IMAGE.replace('europe-west1', 'us-central1'),
     ],
     [
-      'while its API is off',
+      'while the API is disabled',
       () => (project.apis = project.apis.filter((api) => !api.startsWith('artifactregistry'))),
       /Artifact Registry API has not been used in project 123/,
     ],
   ]) {
-    test(`refuses a push ${what}`, () => {
+    test(`rejects a push ${what}`, () => {
       asDeployer('auth', 'configure-docker', 'europe-west1-docker.pkg.dev');
       dockerAsDeployer('build', '--file', 'Dockerfile', '--tag', `${image}:${COMMIT}`, '.');
       prepare();
@@ -389,7 +385,7 @@ describe('the registry', () => {
     });
   }
 
-  test('tells the owner that a registry, or a package in it, is not there', () => {
+  test('returns NOT_FOUND to the owner for a missing repository or package', () => {
     refuses(
       asOperator('artifacts', 'repositories', 'describe', 'other', '--location=europe-west1', '--project=my-project'),
       /NOT_FOUND/,
@@ -399,7 +395,7 @@ describe('the registry', () => {
 });
 
 describe('Cloud Build', () => {
-  test('builds and pushes, and its log comes back', () => {
+  test('builds and pushes the image, and streams the log', () => {
     const { status, stdout, stderr } = submit();
     assert.equal(status, 0, stderr);
     assert.match(stdout, /Successfully tagged[^]*digest: sha256:/);
@@ -407,54 +403,54 @@ describe('Cloud Build', () => {
 
   for (const [what, prepare, message] of [
     [
-      'the use of the project',
+      'permission to use the project',
       () => forget(project.policy, 'roles/serviceusage.serviceUsageConsumer'),
       /The user is forbidden from accessing the bucket/,
     ],
     [
-      'the bucket of sources',
+      'write access to the source bucket',
       () => forget(project.buckets.source.policy, 'roles/storage.legacyBucketWriter'),
       /forbidden from accessing the bucket \[source\]/,
     ],
     [
-      'builds',
+      'permission to create builds',
       () => forget(project.policy, 'roles/cloudbuild.builds.editor'),
       /PERMISSION_DENIED: The caller does not have permission/,
     ],
     [
-      'the account of builds',
+      'permission to act as the build account',
       () => (project.accounts[BUILDER].policy = []),
       /iam\.serviceaccounts\.actAs' denied on service account orders-build/,
     ],
     [
-      'the log',
+      'read access to the log',
       () => forget(project.buckets.logs.policy, 'roles/storage.objectViewer'),
       /does not have storage\.objects\.get access to the Google Cloud Storage object/,
     ],
   ]) {
-    test(`is refused to a deployer without ${what}`, () => {
+    test(`rejects a deployer without ${what}`, () => {
       prepare();
       refuses(submit(), message);
     });
   }
   for (const [what, prepare, message] of [
     [
-      'may not read its sources',
+      'cannot read its sources',
       () => forget(project.buckets.source.policy, 'roles/storage.objectViewer'),
       /could not resolve source: googleapi: Error 403: orders-build\S+ does not have storage\.objects\.get access/,
     ],
     [
-      'may not write its log',
+      'cannot write its log',
       () => forget(project.buckets.logs.policy, 'roles/storage.objectUser'),
       /does not have storage\.objects\.create access[^]*completed with status "FAILURE"/,
     ],
     [
-      'may not push',
+      'cannot push its image',
       () => project.repositories['europe-west1/orders'].policy.pop(),
       /uploadArtifacts" denied[^]*completed with status "FAILURE"/,
     ],
     [
-      'is asked for BuildKit',
+      'requires BuildKit',
       () => writeFileSync(join(folder, 'Dockerfile'), 'RUN --mount=type=cache,target=/x true'),
       /the --mount option requires BuildKit/,
     ],
@@ -464,7 +460,7 @@ describe('Cloud Build', () => {
       refuses(submit(), message);
     });
   }
-  test('without an own bucket for logs asks for one, or cannot stream', () => {
+  test('requires a log bucket or a logging option, and streams only from a bucket', () => {
     refuses(submit([]), /if 'build\.service_account' is specified, the build must either/);
     writeFileSync(
       join(folder, 'cloudbuild.yaml'),
@@ -477,7 +473,7 @@ describe('Cloud Build', () => {
 describe('Cloud Run', () => {
   beforeEach(pushImage);
 
-  test('makes a revision without traffic that answers under its tag, and moves the traffic', () => {
+  test('serves a revision without traffic under its tag, and moves the traffic', () => {
     const { status, stderr } = asDeployer(...manifest());
     assert.equal(status, 0, stderr);
     const described = JSON.parse(asDeployer('run', 'services', 'describe', 'orders', ...HERE, '--format=json').stdout);
@@ -497,27 +493,27 @@ describe('Cloud Run', () => {
 
   for (const [what, prepare, message] of [
     [
-      'the service',
+      'permission to update the service',
       () => (service().policy = []),
       /PERMISSION_DENIED: Permission 'run\.services\.update' denied on resource 'namespaces\/my-project\/services\/orders' \(or resource may not exist\)/,
     ],
     [
-      'the account',
+      'permission to act as the account',
       () => (project.accounts[RUNTIME].policy = []),
       /Permission 'iam\.serviceaccounts\.actAs' denied on service account orders-runtime@my-project\.iam\.gserviceaccount\.com \(or it may not exist\)/,
     ],
     [
-      'the image',
+      'permission to read the image',
       () => forget(project.repositories['europe-west1/orders'].policy, 'roles/artifactregistry.writer'),
       /Permission 'artifactregistry\.repositories\.downloadArtifacts' denied/,
     ],
     [
-      'its API',
+      'the enabled API',
       () => (project.apis = project.apis.filter((api) => !api.startsWith('run.'))),
       /Cloud Run Admin API has not been used in project 123 before or it is disabled/,
     ],
   ]) {
-    test(`refuses a replace without ${what}`, () => {
+    test(`rejects a replace without ${what}`, () => {
       const words = manifest();
       prepare();
       refuses(asDeployer(...words), message);
@@ -527,32 +523,32 @@ describe('Cloud Run', () => {
 
   for (const [what, prepare, message] of [
     [
-      'whose account may not read the secret',
+      'whose account cannot read the secret',
       () => project.secrets['orders-database-url'].policy.pop(),
       /Revision 'orders-1' is not ready and cannot serve traffic\..*Permission denied on secret: projects\/123\/secrets\/orders-database-url\/versions\/1 for Revision service account orders-runtime/,
     ],
     [
-      'whose secret’s version is disabled',
+      'with a disabled secret version',
       () => asOperator('secrets', 'versions', 'disable', '1', '--secret=orders-database-url', '--project=my-project'),
       /Secret projects\/123\/secrets\/orders-database-url\/versions\/1 was not found/,
     ],
     [
-      'whose account may not connect',
+      'whose account cannot connect to Cloud SQL',
       () => forget(project.policy, 'roles/cloudsql.client'),
       /failed the configured startup probe checks/,
     ],
     [
-      'of a commit that does not listen',
-      () => (cloud.state.behaviours[COMMIT] = { neverListens: 'The environment is not usable' }),
+      'that never listens',
+      () => (cloud.state.behaviours[COMMIT] = { neverListens: 'Invalid configuration' }),
       /failed to start and listen on the port defined provided by the PORT=8080/,
     ],
     [
-      'of a commit that is never ready',
+      'that never becomes ready',
       () => (cloud.state.behaviours[COMMIT] = { neverReady: 'Waiting for database' }),
       /failed the configured startup probe checks/,
     ],
   ]) {
-    test(`leaves the traffic where it is for a revision ${what}`, () => {
+    test(`does not move the traffic to a revision ${what}`, () => {
       const before = service().statusTraffic;
       const words = manifest({ connection: 'my-project:europe-west1:main' });
       prepare();
@@ -561,7 +557,7 @@ describe('Cloud Run', () => {
     });
   }
 
-  test('heeds a condition that lets an account at another instance only', () => {
+  test('evaluates a condition that limits an account to one Cloud SQL instance', () => {
     const binding = project.policy.find(({ role }) => role === 'roles/cloudsql.client');
     binding.condition = {
       expression:
@@ -572,14 +568,14 @@ describe('Cloud Run', () => {
     assert.equal(asDeployer(...manifest({ name: 'orders-2', connection: 'my-project:europe-west1:main' })).status, 0);
   });
 
-  test('makes a revision for a deployer who may not wait for it, and says so', () => {
+  test('creates the revision and reports the missing permission to poll the operation', () => {
     const words = manifest();
     forget(project.policy, 'roles/run.viewer');
     refuses(asDeployer(...words), /Permission 'run\.operations\.get' denied/);
     assert.ok(service().revisions['orders-1']);
   });
 
-  test('moves no traffic while a tag is on a revision that is not ready, and objects to a newest one that is not', () => {
+  test('does not move the traffic while a tagged revision is not ready, and fails if the newest revision is not ready', () => {
     assert.equal(asDeployer(...manifest()).status, 0);
     cloud.state.behaviours[COMMIT] = { neverReady: 'Waiting for database' };
     refuses(asDeployer(...manifest({ name: 'orders-2' })), /Revision 'orders-2' is not ready/);
@@ -591,7 +587,7 @@ describe('Cloud Run', () => {
     assert.deepEqual(service().statusTraffic, [{ revisionName: 'orders-1', percent: 100 }]);
   });
 
-  test('takes a name once, a sum of 100, a tag that is not too long', () => {
+  test('rejects a duplicate revision name, a traffic sum other than 100 and a long tag', () => {
     const words = manifest();
     assert.equal(asDeployer(...words).status, 0);
     refuses(asDeployer(...words), /Revision named 'orders-1' with different configuration already exists/);
@@ -608,7 +604,7 @@ describe('Cloud Run', () => {
     );
   });
 
-  test('resets what the manifest does not have, and lets nobody open a service who may not', () => {
+  test('resets fields missing from the manifest, and requires setIamPolicy for public access', () => {
     const OPEN = 'run.googleapis.com/invoker-iam-disabled';
     service().annotations = { [OPEN]: 'true' };
     assert.equal(asDeployer(...manifest()).status, 0);
@@ -619,7 +615,7 @@ describe('Cloud Run', () => {
     );
   });
 
-  test('executes a job, and shows in the log why it failed', () => {
+  test('executes a job and logs the reason of a failure', () => {
     const job = {
       kind: 'Job',
       metadata: { name: 'orders-migrate' },
@@ -656,7 +652,7 @@ describe('Cloud Run', () => {
     refuses(execute(), /Permission 'run\.jobs\.run' denied on resource 'namespaces\/my-project\/jobs\/orders-migrate'/);
   });
 
-  test('keeps secrets and logs from whoever may not list them', () => {
+  test('denies a caller without list permission access to secrets and logs', () => {
     forget(project.secrets['orders-database-url'].policy, 'roles/secretmanager.viewer');
     refuses(
       asDeployer('secrets', 'versions', 'list', 'orders-database-url', '--project=my-project'),
@@ -669,7 +665,7 @@ describe('Cloud Run', () => {
     );
   });
 
-  test('asks callers of a private service for a token of theirs, for this service', () => {
+  test('requires an ID token of an invoker, for the audience of a private service', () => {
     const url = cloud.serviceUrl('123', 'europe-west1', 'orders');
     const bearer = (...token) => ({ authorization: `Bearer ${idToken(...token)}` });
     assert.match(at(url).body, /Your client does not have permission to get URL/);

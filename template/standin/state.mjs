@@ -1,24 +1,24 @@
-// The world: what exists. Plain data, which tests may read and change as they like.
+// The state of the stand-in: plain data that tests can read and change.
 
-/** Those of Google's that every region can read. */
+/** Google's sample images, which every region can pull. */
 export const SAMPLES = 'us-docker.pkg.dev/cloudrun/container/';
 
 export function newState() {
   return {
-    /** Whoever has signed in by hand, or nobody. */
+    /** The account of `gcloud auth login`, if any. */
     operator: 'me@example.com',
     projects: {},
-    /** By digest: the commit that an image was built from. */
+    /** The commit of each image, by digest. */
     images: {},
-    /** By commit: what such an image does that it should not (platform.mjs). */
+    /** Faults of the images, by commit (platform.mjs). */
     behaviours: {},
-    /** By home folder: what docker on that machine has built, and which registries it can sign in to. */
+    /** Docker's images and configured registries, by home folder. */
     machines: {},
-    /** By OWNER/NAME: the numbers and variables of repositories; nothing when gh is not signed in. */
+    /** IDs and variables of repositories, by OWNER/NAME. Undefined if gh is not signed in. */
     github: {},
-    /** Makes names and times unique, and each run of the tests like the one before. */
+    /** A counter for unique names and times, which makes test runs reproducible. */
     count: 0,
-    /** What IAM does not know everywhere yet: it is unknown when it is first mentioned. */
+    /** New resources that have not propagated: IAM does not find them on first use. */
     young: [],
   };
 }
@@ -48,13 +48,13 @@ export function projectOf(state, idOrNumber) {
   return state.projects[idOrNumber] ?? Object.values(state.projects).find(({ number }) => number === idOrNumber);
 }
 
-/** Adds what one line of a program's output, or a request, leaves in Cloud Logging. */
+/** Adds the Cloud Logging entry of an output line or a request. */
 export function log(state, project, entry) {
   state.count += 1;
   project.logs.push({ insertId: `entry-${state.count}`, timestamp: new Date().toISOString(), ...entry });
 }
 
-/** A name that no other thing has, such as the end of an execution's. */
+/** Returns a unique name, such as the suffix of an execution. */
 export function unique(state) {
   state.count += 1;
   return state.count.toString(36).padStart(5, 'a');

@@ -1,4 +1,4 @@
-// What answers at the address of a service, or of a tag of it: Google's front end first, then a revision.
+// Handles requests to the address of a service or of a traffic tag: Google's front end, then a revision.
 import { OTHERS } from './commands.mjs';
 import { ask, claimsOf } from './permissions.mjs';
 import { behaviourOf, commitOf, isOpen } from './platform.mjs';
@@ -43,7 +43,7 @@ export function answer(cloud, { host, path, headers }) {
   return answered;
 }
 
-/** By the tag, or by the shares: of a hundred requests each revision gets exactly its percentage, well mixed. */
+/** Selects the revision by tag or traffic split. Of 100 requests, each revision serves exactly its percentage, interleaved. */
 function choose(service, tag) {
   if (tag) return service.statusTraffic.find((target) => target.tag === tag)?.revisionName;
   service.requests = (service.requests ?? 0) + 1;
@@ -64,7 +64,7 @@ function mayCall(state, project, service, name, url, headers) {
   }
 }
 
-/** What the service of this repository, or Google's sample, answers. */
+/** Returns the response of this repository's service or of Google's sample. */
 function respond(state, { spec }, path, headers, { isLive }) {
   const [{ image, env = [] }] = spec.containers;
   if (image.startsWith(SAMPLES))
@@ -72,7 +72,7 @@ function respond(state, { spec }, path, headers, { isLive }) {
   const { answers, failing = 0, tells: told, tellsLive } = behaviourOf(state, image);
   const tells = (isLive && path === '/' && tellsLive?.shift()) || told;
   state.requests = (state.requests ?? 0) + 1;
-  // By another step than the one that chooses the revision, or it would always be the same one's.
+  // The step differs from the step that selects the revision. Otherwise one revision would get all failures.
   if (isLive && (state.requests * 61) % 100 < failing * 100) return { status: 500, body: '{"status":500}' };
   if (answers?.[path]) return { status: answers[path], body: JSON.stringify({ status: answers[path] }) };
   switch (path) {
@@ -94,7 +94,7 @@ function respond(state, { spec }, path, headers, { isLive }) {
   }
 }
 
-/** A token of Google's, for this service, of a caller that it was told of. Cloud Run takes the signature off one that it has checked itself. */
+/** Returns whether the token is Google's, for this service and from an allowed caller. Cloud Run strips the signature of a token that it has verified. */
 function knows(env, headers) {
   const valueOf = (name) => env.find((variable) => variable.name === name)?.value ?? '';
   const claims = claimsOf(headers.authorization);

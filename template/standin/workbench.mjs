@@ -1,15 +1,15 @@
-// Where the scripts of deploy/ are run: a PATH with the stand-in and the few tools that they may use, and no other.
+// The environment of the scripts in deploy/: a PATH that contains only the stand-in and the allowed tools.
 import { spawn, spawnSync } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What client.sh needs. */
+/** Tools of client.sh. */
 const OWN = ['bash', 'env', 'curl'];
 
-/** Another shell to run the scripts with, such as a bash 3.2. */
+/** The shell that runs the scripts, such as bash 3.2. */
 const SHELL = process.env.BASH_UNDER_TEST ?? 'bash';
 
-/** Fills a folder with links to tools and to the stand-in, whose `sleep` takes no time. */
+/** Fills a folder with links to tools and to the stand-in. Its `sleep` returns immediately. */
 export function fillBin(folder, tools, programs = ['gcloud', 'docker', 'gh', 'sleep']) {
   for (const tool of new Set([...OWN, ...tools])) {
     const path = spawnSync('which', [tool === 'bash' ? SHELL : tool], { encoding: 'utf8' }).stdout.trim();
@@ -19,7 +19,7 @@ export function fillBin(folder, tools, programs = ['gcloud', 'docker', 'gh', 'sl
   for (const program of programs) symlinkSync(join(import.meta.dirname, 'client.sh'), join(folder, program));
 }
 
-/** Not synchronous: the cloud is in this process, and has to answer meanwhile. */
+/** Asynchronous, because the stand-in's server runs in this process. */
 export async function runScript(command, words, options) {
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   let stdout = '';

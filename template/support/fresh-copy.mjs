@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A clone of the repository as it stands, committed, with what is installed. */
+/** Returns a clone of the working tree, committed, with node_modules. */
 export function freshCopy(name) {
   const folder = join(mkdtempSync(join(tmpdir(), `${name}-`)), 'a fresh clone');
   const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' });
@@ -17,19 +17,19 @@ export function freshCopy(name) {
   return {
     folder,
     run,
-    /** Runs a command that may fail; what it says comes with its exit code. */
+    /** Runs a command that can fail. Returns its output and exit code. */
     attempt(command, ...args) {
       const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8', input: '', env });
       return { status, output: stdout + stderr };
     },
     commitAll: (message) => commitAll(run, message),
-    /** The files that differ from the last commit. */
+    /** Returns the files that differ from the last commit. */
     changes: () => run('git', 'status', '--porcelain', '--untracked-files=all').split('\n').filter(Boolean),
     remove: () => rmSync(join(folder, '..'), { recursive: true }),
   };
 }
 
-// A test runner marks its children, and git in a hook has its own repository in the environment.
+// Removes variables of the test runner, and those with which a Git hook selects its repository.
 const { NODE_TEST_CONTEXT: _, DATABASE_URL: __, GIT_DIR: ___, GIT_INDEX_FILE: ____, ...env } = process.env;
 
 function commitAll(run, message) {

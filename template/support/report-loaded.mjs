@@ -1,4 +1,4 @@
-// Preloaded: writes a line with every JavaScript file that Node has loaded by the time the process ends.
+// Preloaded script: on exit, writes a line with every JavaScript file that Node has loaded.
 import { registerHooks } from 'node:module';
 
 const files = [];

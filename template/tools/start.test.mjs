@@ -18,7 +18,7 @@ after(() => {
 
 const { NODE_TEST_CONTEXT: _, DATABASE_URL: __, ...env } = process.env;
 
-/** Runs a script in a process group of its own, as a terminal does. */
+/** Runs a script in its own process group, like a terminal. */
 async function start(script, args, more = {}) {
   const port = await freePort();
   const child = spawn('npm', ['run', '--silent', script, '--', ...args], {

@@ -1,81 +1,61 @@
-// `npm run test:browser`: Swagger UI in a real Chromium, under the headers that the service sends: with an API key, and
-// signed in at a real OpenID provider.
+// `npm run test:browser`: uses Swagger UI in Chromium with an API key, and signed in at an OpenID provider.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
-import { buildIfStale } from '../../tools/build/build.mjs';
-import { freePort, startPostgres } from '../../tools/dev/postgres.mjs';
+import { freePort } from '../../tools/dev/postgres.mjs';
+import globalSetup from '../support/global-setup.mjs';
+import globalTeardown from '../support/global-teardown.mjs';
 import { AUDIENCE, startIssuer } from '../support/issuer.ts';
+import { startProgram } from '../support/program.ts';
+import { createTestDatabase } from '../support/test-database.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'chrome.exe'];
-const PLACES = [...process.env.PATH.split(delimiter), 'C:\\Program Files\\Google\\Chrome\\Application'];
+const FOLDERS = [...process.env.PATH.split(delimiter), 'C:\\Program Files\\Google\\Chrome\\Application'];
+const MACOS = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome';
+const ARGS = ['no-sandbox', 'disable-gpu', 'disable-background-networking', 'disable-component-update', 'disable-sync'];
 
 function findChromium() {
-  const inPlaces = PLACES.flatMap((place) => NAMES.map((name) => join(place, name)));
-  const candidates = [
-    process.env.CHROMIUM_PATH,
-    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-    ...inPlaces,
-  ];
-  const found = candidates.find((file) => file && existsSync(file));
-  if (!found) throw new Error('There is no Chromium on PATH. Install it, or set CHROMIUM_PATH.');
+  const onPath = FOLDERS.flatMap((folder) => NAMES.map((name) => join(folder, name)));
+  const found = [process.env.CHROMIUM_PATH, MACOS, ...onPath].find((file) => file && existsSync(file));
+  if (!found) throw new Error('Chromium is not on PATH. Install it, or set CHROMIUM_PATH.');
   return found;
 }
 
-async function startService(environment) {
-  const env = { ...process.env, HOST: '127.0.0.1', LOG_FORMAT: 'json', ...environment };
-  assert.equal(spawnSync(process.execPath, ['dist/migrate.js'], { env, stdio: 'inherit' }).status, 0);
-  const service = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  for await (const line of createInterface({ input: service.stdout })) {
-    if (line.includes('Connected to the database')) return () => service.kill();
-  }
-  throw new Error('The service did not start.');
-}
-
-function createKey(databaseUrl) {
-  const args = ['dist/api-keys.js', 'create', '--name', 'browser', '--scopes', 'none', '--json'];
-  const { stdout } = spawnSync(process.execPath, args, { env: { ...process.env, DATABASE_URL: databaseUrl } });
-  return JSON.parse(stdout).key;
-}
-
-/** Opens the docs and fails at the end if the browser complained of anything, or asked anyone but these for anything. */
+/** Opens the docs. Fails on console errors, failed requests, and requests to other origins than the known ones. */
 async function withDocs(browser, url, known, use) {
   const context = await browser.newContext();
   const page = await context.newPage();
-  const complaints = [];
-  page.on(
-    'console',
-    (message) => /error|warning/.test(message.type()) && complaints.push(`console: ${message.text()}`),
-  );
-  page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
-  page.on('requestfailed', (request) => complaints.push(`failed: ${request.url()}`));
-  page.on('request', (request) => {
-    if (!/^(data|blob):/.test(request.url()) && !known.some((origin) => request.url().startsWith(origin)))
-      complaints.push(`foreign: ${request.url()}`);
+  const errors = [];
+  page.on('console', (message) => {
+    if (/error|warning/.test(message.type())) errors.push(`console: ${message.text()}`);
   });
-  page.on(
-    'response',
-    (response) => response.status() >= 400 && complaints.push(`${response.status()}: ${response.url()}`),
-  );
+  page.on('pageerror', (error) => errors.push(`error: ${error.message}`));
+  page.on('requestfailed', (request) => errors.push(`failed: ${request.url()}`));
+  page.on('request', (request) => {
+    if (!['data:', 'blob:', ...known].some((start) => request.url().startsWith(start))) {
+      errors.push(`foreign: ${request.url()}`);
+    }
+  });
+  page.on('response', (response) => {
+    if (response.status() >= 400) errors.push(`${response.status()}: ${response.url()}`);
+  });
   await page.goto(`${url}/docs`);
   await use(page);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(errors, []);
   await context.close();
 }
 
-/** Tries an operation out and returns the answer's status and body as they are shown. */
-async function execute(page, path) {
-  const operation = page.locator('.opblock', { has: page.locator(`[data-path="${path}"]`) }).first();
+/** Executes GET /v1/me and returns the displayed status and body. */
+async function executeMe(page) {
+  const operation = page.locator('.opblock', { has: page.locator('[data-path="/v1/me"]') }).first();
   await operation.locator('.opblock-summary').click();
   await operation.getByRole('button', { name: 'Try it out' }).click();
   await operation.getByRole('button', { name: 'Execute' }).click();
-  const answer = operation.locator('.live-responses-table .response');
-  await answer.locator('.highlight-code, .microlight').first().waitFor();
-  return `${await answer.locator('.response-col_status').innerText()} ${await answer.innerText()}`;
+  const response = operation.locator('.live-responses-table .response');
+  await response.locator('.highlight-code, .microlight').first().waitFor();
+  return `${await response.locator('.response-col_status').innerText()} ${await response.innerText()}`;
 }
 
 async function useApiKey(page, key) {
@@ -84,7 +64,7 @@ async function useApiKey(page, key) {
   await form.getByRole('textbox').fill(key);
   await form.getByRole('button', { name: 'Apply credentials' }).click();
   await page.locator('.close-modal').click();
-  assert.match(await execute(page, '/v1/me'), /^200[^]*"kind": "api_key"/);
+  assert.match(await executeMe(page), /^200[^]*"kind": "api_key"/);
 }
 
 async function signIn(page) {
@@ -101,37 +81,36 @@ async function signIn(page) {
   await provider.getByRole('button', { name: 'Continue' }).click();
   await closed;
   await page.locator('.close-modal').click();
-  assert.match(await execute(page, '/v1/me'), /^200[^]*"kind": "oidc"[^]*"name": "ada"[^]*"notes:read"/);
+  assert.match(await executeMe(page), /^200[^]*"kind": "oidc"[^]*"name": "ada"[^]*"test-notes:read"/);
+}
+
+function createKey(databaseUrl) {
+  const args = ['dist/api-keys.js', 'create', '--name', 'browser', '--scopes', 'none', '--json'];
+  return JSON.parse(spawnSync(process.execPath, args, { env: { DATABASE_URL: databaseUrl } }).stdout).key;
 }
 
 const executablePath = findChromium();
-buildIfStale();
-const port = await freePort();
-const url = `http://127.0.0.1:${port}`;
-const database = await startPostgres(mkdtempSync(join(tmpdir(), 'browser-postgres-')), { durable: false });
-const issuer = await startIssuer({ redirectUri: `${url}/docs/oauth2-redirect.html` });
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-  ],
-});
-const common = { DATABASE_URL: database.url, PORT: String(port) };
-let stop;
+const PORT = String(await freePort());
+const url = `http://127.0.0.1:${PORT}`;
+let browser, database, issuer, service;
 try {
-  stop = await startService(common);
+  await globalSetup();
+  database = await createTestDatabase();
+  issuer = await startIssuer({ redirectUri: `${url}/docs/oauth2-redirect.html` });
+  browser = await chromium.launch({ executablePath, args: ARGS.map((name) => `--${name}`) });
+  const env = { DATABASE_URL: database.url, PORT, DOCS_ENABLED: 'true' };
+
+  service = await startProgram(env);
   await withDocs(browser, url, [url], (page) => useApiKey(page, createKey(database.url)));
-  stop();
-  stop = await startService({ ...common, OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CLIENT_ID: 'docs' });
+  await service.stop();
+
+  service = await startProgram({ ...env, OIDC_ISSUERS: issuer.url, OIDC_AUDIENCE: AUDIENCE, OIDC_CLIENT_ID: 'docs' });
   await withDocs(browser, url, [url, issuer.url], signIn);
-  console.log('Swagger UI took an API key and signed in at an OpenID provider, without a complaint.');
+  console.log('Swagger UI works with an API key and with a sign-in at an OpenID provider.');
 } finally {
-  stop?.();
-  await browser.close();
-  issuer.stop();
-  await database.stop();
+  await browser?.close();
+  await service?.stop();
+  issuer?.stop();
+  await database?.drop();
+  await globalTeardown();
 }

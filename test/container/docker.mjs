@@ -4,16 +4,16 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 
-/** What this run makes in the engine bears this label, and is removed by it. */
+/** The label of everything that this run creates. */
 export const LABEL = `container-test=${process.pid}`;
 
-/** @returns what the command printed */
+/** @returns the output */
 export async function docker(...args) {
   const { stdout } = await exec('docker', args, { maxBuffer: 64 * 1024 * 1024 });
   return stdout.trim();
 }
 
-/** Ends the process where there is no engine, and says what is missing. */
+/** Exits with a message if there is no Docker engine. */
 export function requireEngine() {
   const missing = findMissing();
   if (!missing) return;
@@ -30,7 +30,7 @@ function findMissing() {
   return status === 0 ? undefined : `a Docker engine, and none answers: ${stderr.trim()}`;
 }
 
-/** Builds docker/Dockerfile as the pipeline does, or takes IMAGE. @returns the image's name */
+/** Builds docker/Dockerfile as the pipeline does, unless IMAGE is set. @returns the name of the image */
 export function buildImage() {
   if (process.env.IMAGE) return process.env.IMAGE;
   const { name } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -41,10 +41,7 @@ export function buildImage() {
   return tag;
 }
 
-/**
- * A network whose packets nobody translates, so that no answer from beyond this machine finds its way back; only the
- * published port leads in.
- */
+/** A network without access to other machines: its addresses are not translated. Published ports work. */
 export async function createNetwork() {
   const isolation = 'com.docker.network.bridge.enable_ip_masquerade=false';
   const name = `container-test-${process.pid}`;

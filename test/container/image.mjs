@@ -7,7 +7,7 @@ import { docker, LABEL } from './docker.mjs';
 
 const MAX_MEGABYTES = 12;
 
-/** What the image is and has in it; throws when that is more than it takes to run the service. */
+/** Checks the configuration and the files of the image: only what the service needs to run. */
 export async function inspectImage(image) {
   const { Config: config } = JSON.parse(await docker('image', 'inspect', image))[0];
   assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user is a number, and not root');
@@ -33,8 +33,8 @@ export async function inspectImage(image) {
 
   const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
   const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
-  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB of our own`);
-  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB of our own; no shell, no npm, no sources` };
+  assert.ok(megabytes < MAX_MEGABYTES, `${megabytes.toFixed(1)} MB in /app`);
+  return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB in /app; no shell, no npm, no sources` };
 }
 
 /** @returns the size of each file of the image by its name */

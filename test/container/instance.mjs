@@ -2,37 +2,37 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
-import { createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../tools/dev/postgres.mjs';
 import { docker, LABEL } from './docker.mjs';
 import { job, service } from './manifest.mjs';
 
 /** https://cloud.google.com/run/docs/container-contract#instance-shutdown */
 const KILL_AFTER_MS = 10_000;
 
-/** What a platform may set and an image must not lean on. */
+/** Variables that a platform may set, and that the image must not depend on. */
 const HOSTILE = { HOME: '/nowhere', TMPDIR: '/nowhere', TZ: 'Pacific/Chatham', LANG: 'xx_XX' };
 
-/** The harness sends more than one client may. */
+/** The scenarios exceed the rate limit of one client. */
 const UNLIMITED = { RATE_LIMIT_PER_MINUTE: '0' };
 
-/** A container of the service, started, probed and killed as deploy/service.yaml tells Cloud Run to. */
+/** A container that is started, probed and killed as Cloud Run does it by deploy/service.yaml. */
 export class Instance {
-  /** What it has logged, a parsed line each, and what it printed that is no JSON. */
+  /** The parsed log, and output that is not JSON. */
   lines = [];
   noise = [];
-  /** What the platform did, and why. */
+  /** The state, with the reason for a kill. */
   verdict = 'starting';
-  /** From the start to the startup probe's success. */
+  /** The time until the startup probe succeeded. */
   startMs = undefined;
-  /** Whether Cloud Run would send it requests. */
+  /** Whether Cloud Run would route requests to it. */
   ready = false;
   probes = { startup: [], liveness: [], readiness: [] };
   #inFlight = 0;
 
-  /** Starts one on a port that it learns from PORT alone. Resolves as soon as the container runs. */
+  /** Starts a container that listens on a random PORT. Resolves when the container runs. */
   static async start({ image, network, database, revision = 'api-00001-abc', env = {}, mounts = [] }) {
     const port = await freePort();
     const instance = new Instance(port);
@@ -68,14 +68,14 @@ export class Instance {
     });
     createInterface({ input: child.stderr }).on('line', (line) => this.noise.push(line));
     this.startedAt = performance.now();
-    /** The exit code, once the container has ended. */
+    /** Resolves with the exit code. */
     this.ended = once(child, 'close').then(([code]) => {
       this.exitCode = code;
       this.ready = false;
       this.agent.destroy();
       return code;
     });
-    /** Whether the startup probe has let it in. */
+    /** Resolves with whether the startup probe succeeded. */
     this.started = this.#watch();
   }
 
@@ -109,7 +109,7 @@ export class Instance {
     });
   }
 
-  /** Probes at the manifest's period until `isDecided`, told each result and how many in a row. @returns the last result */
+  /** Probes periodically until `isDecided(passed, inARow)`. @returns the last result */
   async #probe(kind, isDecided) {
     const { path, delayMs, periodMs, timeoutMs } = service[kind];
     const beganAt = performance.now() + delayMs;
@@ -141,7 +141,7 @@ export class Instance {
     return this.send({ path, ...options });
   }
 
-  /** @returns status, headers and parsed body. The connection is one of the instance's, kept alive. */
+  /** Sends a request on a keep-alive connection. @returns status, headers and parsed body */
   async send({ method = 'GET', path, headers, body, timeoutMs = 15_000, agent = this.agent }) {
     const data = body === undefined ? undefined : JSON.stringify(body);
     const type = data === undefined ? {} : { 'Content-Type': 'application/json' };
@@ -161,7 +161,7 @@ export class Instance {
     }
   }
 
-  /** Whether Cloud Run would send it one more. */
+  /** Whether containerConcurrency allows another request. */
   get hasRoom() {
     return this.#inFlight < service.concurrency;
   }
@@ -171,7 +171,7 @@ export class Instance {
   }
 
   async signal(name) {
-    await docker('kill', '--signal', name, this.name).catch(() => undefined); // it may have ended by itself
+    await docker('kill', '--signal', name, this.name).catch(() => undefined); // it may have exited
   }
 
   /** Stops it as Cloud Run does: SIGTERM, and SIGKILL ten seconds later. */
@@ -185,7 +185,7 @@ export class Instance {
   }
 }
 
-/** Runs one of the image's programs as deploy/migrate-job.yaml tells Cloud Run to. @returns exit code and output */
+/** Runs a program of the image by deploy/migrate-job.yaml. @returns exit code and output */
 export async function runJob({ image, database, args = job.args }) {
   const child = spawn('docker', [
     ...['run', '--rm', '--network', 'none', ...confinement(job, database)],
@@ -196,7 +196,7 @@ export async function runJob({ image, database, args = job.args }) {
   return { code, output };
 }
 
-/** No more rights, memory, processor time and places to write than Cloud Run gives, or less. */
+/** The limits of Cloud Run, or stricter ones. */
 function confinement({ cpu, memory }, { directory }, mounts = []) {
   return [
     ...['--label', LABEL, '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'],
@@ -207,12 +207,4 @@ function confinement({ cpu, memory }, { directory }, mounts = []) {
 
 function variables(values) {
   return Object.entries(values).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-/** How Cloud Run is told to run the service, and the job: the manifests, with Cloud Run's own defaults. */
+/** The settings of the service and of the job, with the defaults of Cloud Run. */
 export const service = readContainer('deploy/service.yaml', (manifest) => manifest.spec.template.spec);
 export const job = readContainer('deploy/migrate-job.yaml', (manifest) => manifest.spec.template.spec.template.spec);
 
 function readContainer(file, specOf) {
-  const text = readFileSync(file, 'utf8').replaceAll(/\$\{APP_\w+\}/g, ''); // nothing that a service must have
+  const text = readFileSync(file, 'utf8').replaceAll(/\$\{APP_\w+\}/g, ''); // optional settings
   const spec = specOf(parse(text.replaceAll(/\$\{(\w+)\}/g, '$1')));
   const [container] = spec.containers;
   return {
@@ -15,7 +15,7 @@ function readContainer(file, specOf) {
     memory: container.resources.limits.memory.replace(/i$/, '').toLowerCase(),
     user: spec.securityContext?.runAsUser,
     concurrency: spec.containerConcurrency,
-    /** Of variables that are secrets there is only one. */
+    /** DATABASE_URL is the only secret. */
     environment: (databaseUrl) => container.env.map(({ name, value }) => [name, value ?? databaseUrl]),
     startup: probe(container.startupProbe),
     liveness: probe(container.livenessProbe),

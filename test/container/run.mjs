@@ -1,20 +1,25 @@
-// `npm run test:container`: builds the image, or takes IMAGE, and plays Cloud Run with it, by deploy/service.yaml.
-// `npm run test:container -- late` runs the scenarios whose names contain the word.
+// `npm run test:container`: builds the image, or uses IMAGE, and simulates Cloud Run by deploy/service.yaml.
+// `npm run test:container -- late` runs the scenarios with this word in their name.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createKey, credentials } from './credentials.mjs';
-import { startServer } from './database.mjs';
+import { startPostgres } from '../../tools/dev/postgres.mjs';
+import { createOfflineKey } from './api-key.mjs';
+import { createDatabase } from './database.mjs';
 import { buildImage, createNetwork, removeAll, requireEngine } from './docker.mjs';
 import { inspectImage } from './image.mjs';
 import { runJob } from './instance.mjs';
 import { service } from './manifest.mjs';
 import { scenarios, seconds } from './scenarios.mjs';
-import { setStage } from './stage.mjs';
+import { createStage } from './stage.mjs';
 import { workload } from './workload.mjs';
 
-/** The longest scenario waits for the startup window to pass. One that takes more than this has failed. */
-const LIMIT_MS = service.startup.windowMs + 60_000;
+/** The longest scenario waits until the startup window ends. */
+const TIMEOUT_MS = service.startup.windowMs + 60_000;
 
 requireEngine();
+const directory = mkdtempSync(join(tmpdir(), 'container-test-'));
 const verdicts = [];
 let server;
 let ending;
@@ -29,16 +34,16 @@ await end(verdicts.includes('FAILED') ? 1 : 0);
 
 async function main(wanted) {
   const image = buildImage();
-  server = await startServer();
+  server = await startPostgres(directory, { durable: false });
+  Object.assign(process.env, { TEST_SERVER_URL: server.url, TEST_TEMPLATE: 'container' });
   const network = await createNetwork();
-  const template = await server.createEmpty();
   print(['', 'scenario', 'start', 'took', '']);
 
   const { commit } = await check('image', () => inspectImage(image));
-  const { key } = await check('job: migrate', () => prepare(image, template));
+  const { key } = await check('job: migrate', () => prepare(image));
   for (const [name, run] of Object.entries(scenarios)) {
     if (!name.includes(wanted)) continue;
-    const stage = await setStage({ image, network, server, template, commit, headers: credentials(key) });
+    const stage = await createStage({ image, network, commit, headers: { 'x-api-key': key } });
     await check(name, () => play(run, stage));
     await stage.clear();
   }
@@ -46,30 +51,35 @@ async function main(wanted) {
   console.log(`\n${verdicts.length - failed} passed, ${failed} failed`);
 }
 
-/** Makes the database that the scenarios copy, with the image's own programs. */
-async function prepare(image, database) {
-  const { code, output } = await runJob({ image, database });
-  if (code !== 0) throw new Error(output);
-  const key = await createKey({ image, database, scopes: workload.scopes });
-  database.shut();
-  return { key, text: JSON.parse(output.trim().split('\n').at(-1)).message };
+/** Creates the database that the scenarios copy, with the programs of the image: its migrations, and an API key. */
+async function prepare(image) {
+  const database = await createDatabase({ empty: true });
+  const { key, id, hash } = createOfflineKey();
+  const register = `dist/api-keys.js create --id ${id} --hash ${hash} --name container-test --scopes ${workload.scopes}`;
+  const migrated = await runJob({ image, database });
+  const registered = await runJob({ image, database, args: register.split(' ') });
+  for (const { code, output } of [migrated, registered]) if (code !== 0) throw new Error(output);
+  await database.stop(); // a template can have no connections
+  rmSync(database.directory, { recursive: true });
+  process.env.TEST_TEMPLATE = database.name;
+  return { key, text: JSON.parse(migrated.output.trim().split('\n').at(-1)).message };
 }
 
 async function play(run, stage) {
-  const limit = sleep(LIMIT_MS, undefined, { ref: false }).then(() => {
-    throw new Error(`Not ended within ${seconds(LIMIT_MS)}`);
+  const timeout = sleep(TIMEOUT_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`Not finished within ${seconds(TIMEOUT_MS)}`);
   });
   try {
-    const text = await Promise.race([run(stage), limit]);
+    const text = await Promise.race([run(stage), timeout]);
     return { text, startMs: stage.instances[0].startMs };
   } catch (error) {
-    throw new Error([error.message, ...stage.lastWords()].join('\n'), { cause: error });
+    throw new Error([error.message, ...stage.lastLines()].join('\n'), { cause: error });
   }
 }
 
 /** Runs one line of the report. */
 async function check(name, run) {
-  const beganAt = performance.now();
+  const startedAt = performance.now();
   const [verdict, result] = await run().then(
     (value) => ['ok', value],
     (error) => ['FAILED', { text: error.message }],
@@ -77,7 +87,7 @@ async function check(name, run) {
   verdicts.push(verdict);
   const { startMs, text } = result;
   const start = startMs === undefined ? '' : `${seconds(startMs)} of ${service.startup.windowMs / 1000} s`;
-  print([verdict, name, start, seconds(performance.now() - beganAt), text]);
+  print([verdict, name, start, seconds(performance.now() - startedAt), text]);
   return result;
 }
 
@@ -85,13 +95,14 @@ function print([verdict, name, start, took, text]) {
   console.log(`${verdict.padEnd(6)} ${name.padEnd(28)} ${start.padEnd(14)} ${took.padStart(7)}  ${text}`.trimEnd());
 }
 
-/** Leaves nothing behind. A signal makes the scenario under way fail, and main end as well. */
+/** Removes everything and exits. After a signal, the current scenario fails and main() calls this, too. */
 function end(code) {
-  ending ??= tidyUp().then(() => process.exit(code));
+  ending ??= removeEverything().then(() => process.exit(code));
   return ending;
 }
 
-async function tidyUp() {
+async function removeEverything() {
   removeAll();
   await server?.stop();
+  rmSync(directory, { recursive: true });
 }

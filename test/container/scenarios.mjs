@@ -1,10 +1,11 @@
-// What an instance meets on Cloud Run. Each scenario has a migrated database of its own, throws when the service does
-// not bear it, and returns what was seen.
+// The events in the life of an instance on Cloud Run. Each scenario has a migrated database, throws if the service fails it, and
+// returns a line for the report.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until as poll } from '../support/until.ts';
 import { service } from './manifest.mjs';
 import { workload } from './workload.mjs';
 
@@ -38,7 +39,7 @@ export const scenarios = {
     assert.ok(await instance.started, instance.verdict);
     assert.ok(instance.startMs < 23_000, `served only after ${seconds(instance.startMs)}`);
     const { body } = await instance.get(service.startup.path);
-    assert.ok(body.details.database.connectMs > 15_000); // it began once the process was up
+    assert.ok(body.details.database.connectMs > 15_000); // the first attempt was at the start
     await workload.prepare(instance, headers);
     return connectLine(instance);
   },
@@ -94,7 +95,7 @@ export const scenarios = {
 
     const afterwards = traffic.results.filter(({ sentAt }) => sentAt > readyAt);
     assert.ok(afterwards.length > 0 && afterwards.every(({ status }) => status === workload.status));
-    // Refused, or lost in the moment that the database went: never a wrong answer.
+    // A rejected request, or a lost connection: never a wrong response.
     const unexpected = traffic.failures.filter(({ status }) => ![503, 'no instance'].includes(status));
     assert.deepEqual(unexpected, []);
     assert.equal(instance.verdict, 'serving');
@@ -128,7 +129,7 @@ export const scenarios = {
     await sleep(5_000);
     const lock = await database.hold(workload.hold);
     const slow = Array.from({ length: 5 }, () => leaving.send({ headers, ...workload.slow() }));
-    await until(async () => (await countLockWaits(database)) >= slow.length);
+    await until(async () => (await database.countLockWaits()) >= slow.length);
 
     traffic.route = [staying];
     const stopped = leaving.stop();
@@ -172,11 +173,11 @@ export const scenarios = {
     await workload.prepare(old, headers);
     const traffic = sendTraffic(RATE, [old]);
     await sleep(2_000);
-    // What the job of the new revision does: it adds, and takes nothing away that the old one needs.
+    // The migration of the new revision is additive: the old revision keeps working.
     await database.query(`ALTER TABLE api_keys ADD COLUMN colour text;
       INSERT INTO migrations (timestamp, name) VALUES (9999999999999, 'AddColour9999999999999')`);
     const candidate = await start({ revision: 'api-00002-new' });
-    // The old revision may still grow, and be what a rollback goes back to.
+    // The old revision may still scale out, and is the target of a rollback.
     const another = await start({ revision: 'api-00001-old' });
     for (const instance of [candidate, another]) assert.ok(await instance.started, instance.verdict);
     traffic.route = [old, candidate];
@@ -192,19 +193,14 @@ export const scenarios = {
   },
 };
 
+const until = (condition, timeoutMs = 30_000) => poll(condition, timeoutMs);
+
 export const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
-/** What the service itself logs about its start. */
+/** The line that the service logs about its start. */
 const connectLine = ({ lines }) => lines.find(({ connectMs }) => connectMs !== undefined)?.message;
 
-async function countLockWaits(database) {
-  const [{ count }] = await database.query(
-    `SELECT count(*)::integer FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  );
-  return count;
-}
-
-/** Sends one long string, unless it is answered sooner. @returns the status */
+/** Sends one long string until the service responds. @returns the status, or the error code */
 async function sendBody({ port }, headers, size) {
   const sent = request({
     ...{ host: '127.0.0.1', port, method: 'POST', path: workload.large.path, agent: false },
@@ -224,12 +220,4 @@ async function sendBody({ port }, headers, size) {
   }
   sent.end();
   return status;
-}
-
-async function until(condition, timeoutMs = 30_000) {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await condition())) {
-    assert.ok(performance.now() < deadline, `Not within ${seconds(timeoutMs)}: ${condition}`);
-    await sleep(50);
-  }
 }

@@ -1,11 +1,12 @@
+import { createDatabase } from './database.mjs';
 import { Instance, runJob } from './instance.mjs';
 import { Traffic } from './traffic.mjs';
 
-/** What one scenario has: a database, which is a copy of the migrated one, and the instances and clients that it starts. */
-export async function setStage({ image, network, server, template, commit, headers }) {
+/** The environment of one scenario: a copy of the migrated database, and the instances and clients that it starts. */
+export async function createStage({ image, network, commit, headers }) {
   const traffics = [];
   const instances = [];
-  const database = await server.copy(template);
+  const database = await createDatabase();
   const databases = [database];
   return {
     commit,
@@ -18,23 +19,23 @@ export async function setStage({ image, network, server, template, commit, heade
       return instance;
     },
     async createEmpty() {
-      databases.push(await server.createEmpty());
+      databases.push(await createDatabase({ empty: true }));
       return databases.at(-1);
     },
-    /** Requests at this rate to the given instances, until it is stopped. */
+    /** Sends requests at this rate to the given instances. */
     sendTraffic(rate, route) {
       traffics.push(new Traffic({ rate, headers, route }));
       return traffics.at(-1);
     },
     migrate: (target) => runJob({ image, database: target }),
-    /** The end of what the instances have said, for when something went wrong. */
-    lastWords: () =>
+    /** The last lines of each instance, for a failure report. */
+    lastLines: () =>
       instances.flatMap(({ lines, noise }) => [...lines.map((line) => JSON.stringify(line)), ...noise].slice(-8)),
     async clear() {
       await Promise.all(instances.map((instance) => instance.signal('KILL')));
       await Promise.all(instances.map(({ ended }) => ended));
       await Promise.all(traffics.map((traffic) => traffic.stop()));
-      for (const each of databases) each.shut();
+      await Promise.all(databases.map((each) => each.remove()));
     },
   };
 }

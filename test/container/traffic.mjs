@@ -1,18 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { workload } from './workload.mjs';
 
-/** Sends the workload's requests at a fixed rate, whatever becomes of them, to the instances given to it, in turn. */
+/** Sends the requests of the workload at a fixed rate to the given instances in turn. */
 export class Traffic {
-  /** Of each request the status, or why there was no answer, and when it was sent. */
+  /** The status or error code of each request, and when it was sent. */
   results = [];
-  /** The requests that were answered as they should be. */
+  /** The requests with the expected status. */
   answered = [];
   #open = new Set();
   #stopping = false;
 
   constructor({ rate, headers, route }) {
     this.headers = headers;
-    /** The instances that new requests go to; an empty list is Cloud Run's own 503. */
+    /** The instances for new requests. */
     this.route = route;
     this.running = this.#run(1000 / rate);
   }
@@ -27,7 +27,7 @@ export class Traffic {
     await Promise.all(this.#open);
   }
 
-  /** @returns false while each instance has as many requests as it may, and Cloud Run would let this one wait */
+  /** @returns false while containerConcurrency is reached everywhere, so that Cloud Run would queue the request */
   #send(number) {
     const instances = this.route.filter(({ ready }) => ready);
     if (instances.length === 0) {
@@ -52,7 +52,7 @@ export class Traffic {
     if (status === workload.status) this.answered.push(request);
   }
 
-  /** Sends no more, and waits for what is under way. */
+  /** Stops sending and waits for the requests in flight. */
   async stop() {
     this.#stopping = true;
     await this.running;

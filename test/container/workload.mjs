@@ -1,14 +1,13 @@
-// What the scenarios ask of the service: the writes of the resource that has a file of its own in workloads/, and where
-// there is none, who they are.
+// The requests of the scenarios: those of the file in workloads/ that a feature has, otherwise GET /v1/me.
 import { readdirSync } from 'node:fs';
 
 const file = readdirSync('test/container/workloads').find((name) => name !== 'me.mjs') ?? 'me.mjs';
 
 /**
- * - `scopes` of the harness' key; `prepare(instance, headers)` makes what the requests need
- * - `request(number)` is a request of the traffic, and `status` its answer; `ask` is one that needs the database
- * - `hold` is SQL that makes the `slow` requests wait, `slowStatus` their answer
- * - `large` is where a body goes that is too large, and the answers that it may get
- * - `assertNothingLost(database, traffic)` holds what was answered against the database
+ * - `scopes` of the API key; `prepare(instance, headers)` creates what the requests need
+ * - `request(number)` is a request of the traffic, `status` its expected status; `ask` is a path that needs the database
+ * - `hold` is SQL that blocks the `slow` requests, `slowStatus` their expected status
+ * - `large` is the path of the body that is too large, and the accepted results
+ * - `assertNothingLost(database, traffic)` compares the responses with the database
  */
 export const workload = await import(`./workloads/${file}`);

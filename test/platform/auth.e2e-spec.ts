@@ -106,7 +106,7 @@ describe('every route', () => {
     }
   });
 
-  it('returns 403 without its scope, and accepts the scope alone', async () => {
+  it('returns 403 without its scope, and accepts a key with only this scope', async () => {
     const keyWith = (scopes: string[]) => givenApiKey(sut.database, { scopes });
     const none = await keyWith([]);
     for (const { name, method, path } of protectedRoutes().filter((route) => route.name !== ANY_PRINCIPAL)) {

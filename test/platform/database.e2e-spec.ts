@@ -72,7 +72,7 @@ describe('a database that stops responding', () => {
     expect(await eightReads()).toEqual(Array(8).fill(200));
     proxy?.silence();
     expect(await eightReads()).toEqual(Array(8).fill(503));
-    proxy?.restore();
+    proxy?.open();
     expect(await eightReads()).toEqual(Array(8).fill(200));
   });
 
@@ -81,7 +81,7 @@ describe('a database that stops responding', () => {
     await eightReads();
     proxy?.silence();
     await read().expect(503);
-    proxy?.restore();
+    proxy?.open();
     expect(await eightReads()).toEqual(Array(8).fill(200));
   });
 });

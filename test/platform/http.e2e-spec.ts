@@ -2,15 +2,28 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { Controller, Get, Res } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Response } from 'express';
+import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
 
 const ORIGIN = 'https://app.example.com';
 
+@Controller('partial')
+@Public()
+class PartialController {
+  @Get()
+  fail(@Res() response: Response): void {
+    response.write('half');
+    throw new Error('too late for an error response');
+  }
+}
+
 let sut: TestApp;
 let withCors: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp();
+  sut = await createTestApp({ controllers: [PartialController] });
   withCors = await createTestApp({ env: { CORS_ORIGINS: `${ORIGIN},https://admin.example.com` } });
 });
 afterAll(async () => {
@@ -120,6 +133,14 @@ describe('an unknown method', () => {
 
   it('is never HEAD where there is GET', async () => {
     await sut.http.head('/v1/me').expect(200);
+  });
+});
+
+describe('an error after the response has started', () => {
+  it('closes the connection, so that the client sees an incomplete response', async () => {
+    const read = fetch(`${sut.url}/partial`).then((response) => response.text());
+    await expect(read).rejects.toThrow(/terminated|fetch failed/);
+    await sut.http.get('/v1/me').expect(200);
   });
 });
 

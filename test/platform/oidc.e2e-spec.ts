@@ -211,7 +211,7 @@ describe('an invalid token', () => {
     expect(body.code).toBe('credential_invalid');
   });
 
-  it('is ignored beside an API key', async () => {
+  it('is ignored if the request has an API key', async () => {
     const key = await givenApiKey(sut.database, { name: 'ci' });
     const token = await altered((header, body) => [header, body, 'SIGNATURE_REMOVED_BY_GOOGLE']);
     const { body } = await me(token).set('x-api-key', key).expect(200);

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createApiKey } from '../../src/platform/auth/api-key.js';
 import { advanceClock } from '../support/clock.js';
 import { givenApiKey } from '../support/credentials.js';
@@ -7,14 +7,15 @@ import { createTestApp, type TestApp } from '../support/test-app.js';
 const LIMIT = 5;
 const SECONDS = /^([1-9]|[1-5]\d|60)$/;
 
+// The limits of this application last for the whole file: each test uses other addresses and keys.
 let sut: TestApp;
-beforeEach(async () => {
+beforeAll(async () => {
   sut = await createTestApp({ env: { RATE_LIMIT_PER_MINUTE: String(LIMIT) } });
 });
-afterEach(async () => {
+afterEach(() => {
   jest.restoreAllMocks();
-  await sut.close();
 });
+afterAll(() => sut.close());
 
 /** A request as the proxy forwards it: the proxy appends the address that it saw. */
 const from = (forwardedFor: string, key = '') =>

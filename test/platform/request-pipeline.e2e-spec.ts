@@ -46,7 +46,7 @@ const start = async (env: NodeJS.ProcessEnv) => {
   key = await givenApiKey(sut.database);
 };
 
-/** Sends text over a connection of its own and returns the connection. */
+/** Sends text over a new connection and returns the connection. */
 function send(message: string): Socket {
   const { port, hostname } = new URL(sut.url);
   const socket = connect(Number(port), hostname);

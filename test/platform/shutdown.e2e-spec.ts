@@ -102,7 +102,7 @@ describe('during SHUTDOWN_DELAY_MS, the service', () => {
 });
 
 describe('while the last requests finish, the service', () => {
-  it('refuses new connections', async () => {
+  it('does not accept new connections', async () => {
     await start();
     const { slow } = await startSlowRequest();
     const stopped = program.stop();

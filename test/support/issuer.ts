@@ -1,4 +1,4 @@
-// Imports no other TypeScript file, so that test/browser can run it with Node alone.
+// Imports no other TypeScript file, so that test/browser can run it with Node without a build.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

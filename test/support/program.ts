@@ -1,4 +1,4 @@
-// Imports no other TypeScript file, so that test/browser and test/fuzz can run it with Node alone.
+// Imports no other TypeScript file, so that test/browser and test/fuzz can run it with Node without a build.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';

@@ -1,3 +1,4 @@
+// Imports no other TypeScript file, so that Node can run it without Jest for test/browser, test/container and test/fuzz.
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 
@@ -62,6 +63,7 @@ export async function createTestDatabase({ empty = false } = {}): Promise<TestDa
 
 async function connect(connectionString: string): Promise<Client> {
   const client = new Client({ connectionString });
+  client.on('error', () => undefined); // the server may stop while the client is idle
   await client.connect();
   return client;
 }

@@ -7,7 +7,7 @@ export interface TestNote {
   version: number;
 }
 
-/** Starts the application with the test notes: a feature that proves the platform, whatever features the service has. */
+/** Starts the application with the test notes, a feature that tests the platform independently of the service's features. */
 export async function createTestNotesApp(options: Parameters<typeof createTestApp>[0] = {}): Promise<TestApp> {
   const sut = await createTestApp({ ...options, modules: [TestNotesModule] });
   await sut.database.query(

@@ -1,5 +1,5 @@
-// Writes app.cache, V8's code cache: starts the service without a database, sends it requests, and saves the code that V8
-// has compiled by then. Must run on the same version of Node as the service.
+// Writes app.cache, V8's code cache: starts the service without a database, sends it requests, and saves the compiled code.
+// Must run on the same version of Node as the service.
 const { subscribe } = require('node:diagnostics_channel');
 const { rmSync, writeFileSync } = require('node:fs');
 const { cache, launch } = require('./launch.cjs');

@@ -1,7 +1,7 @@
-// `npm run check`: what must pass before a push. Runs every step, also after a failed one, and prints the time of each.
+// `npm run check`: the checks that must pass before a push. Runs every step, also after a failure, and prints its duration.
 import { runCommand, runNode } from '../cli.mjs';
 
-/** Scripts of package.json, each of which also runs alone. */
+/** Scripts of package.json. Each of them can also run on its own. */
 const STEPS = [
   'format:check',
   'lint',

@@ -9,7 +9,7 @@ else {
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   // npm hides the output of the `dependencies` script, so node.mjs runs below instead.
   run(process.env.npm_node_execpath, [process.env.npm_execpath, ...args], { ...process.env, SKIP_NODE: 'yes' });
-  // npm ci has removed the Node in node_modules, which may be the one that runs this file.
+  // npm ci has removed the Node in node_modules, which may run this file.
   run(process.env.npm_node_execpath, ['tools/dev/node.mjs']);
 }
 

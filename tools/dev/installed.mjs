@@ -1,4 +1,4 @@
-// Runs on Node 20 as well, before anything is installed.
+// Must also run on Node 20, before anything is installed.
 import { existsSync, readFileSync } from 'node:fs';
 
 const packagesOf = (lockfile) => JSON.parse(readFileSync(lockfile, 'utf8')).packages;

@@ -1,5 +1,5 @@
 // Runs after every install, as the `dependencies` script of package.json: if the machine's Node is too old, adds npm's
-// package `node` to node_modules, outside of the lock file. npm scripts then run on that one.
+// package `node` to node_modules, outside of the lock file. npm scripts then run on that version.
 import { spawnSync } from 'node:child_process';
 import { isNodeNewEnough, wantedNode } from './installed.mjs';
 

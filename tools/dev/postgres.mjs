@@ -9,10 +9,11 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
-/** The database of `npm start` and of every command beside it. */
+/** The database of `npm start` and of the commands that use the same data. */
 export const DEVELOPMENT = join('.data', 'postgres');
 
-const ALTERNATIVE = 'Set DATABASE_URL to use a PostgreSQL of your own (postgresql://user:password@host:5432/database).';
+const ALTERNATIVE =
+  'Set DATABASE_URL to use your own PostgreSQL server (postgresql://user:password@host:5432/database).';
 const NOT_DURABLE = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200', 'timezone=UTC'];
 
@@ -32,7 +33,7 @@ export async function withDatabase(run) {
 }
 
 /**
- * Starts the PostgreSQL of a directory, which is created on first use, or connects to the one that runs there already.
+ * Starts the PostgreSQL of a directory, which is created on first use, or connects to its running server.
  * `stop()` disconnects, and stops the server if no other command uses it.
  * @param {string} directory
  * @param {{ durable?: boolean }} [options] durable: false makes a new server faster, but not crash-safe
@@ -215,7 +216,7 @@ async function findBinaries(directory) {
     async run(name, args) {
       const output = fs.openSync(log, 'a');
       const [command, ...rest] = [...prefix, paths[name], ...args];
-      // Without LC_ALL, macOS' libraries start a thread in the server, which it refuses.
+      // Without LC_ALL, a macOS library starts a thread, and PostgreSQL exits because it must have only one thread at startup.
       const env = { ...process.env, LC_ALL: 'C' };
       const child = spawn(command, rest, { ...user, env, stdio: ['ignore', output, output] });
       const code = await new Promise((done) => child.once('exit', done).once('error', (error) => done(error.code)));
@@ -235,7 +236,7 @@ function restoreLinks(native) {
   }
 }
 
-/** PostgreSQL refuses to run as root: returns a prefix that maps the user id, or else another user of the system. */
+/** PostgreSQL does not run as root: returns a prefix that maps the user id, or else another user of the system. */
 function unprivileged(postgres, directory) {
   const prefix = ['unshare', '--user', '--map-user=1000', '--map-group=1000'];
   if (spawnSync(prefix[0], [...prefix.slice(1), 'true']).status === 0) return { prefix };

@@ -43,7 +43,7 @@ export function settingOf(name) {
   return Number(given ?? standard?.replaceAll('_', ''));
 }
 
-/** DEPLOYMENT.md, "Connections": each instance's pool and health check, twice in a rollout, 2 to migrate, 5 in reserve. */
+/** docs/deployment/runtime.md, "Connections": each instance's pool and health check, twice in a rollout, 2 to migrate, 5 in reserve. */
 export function connectionsNeeded() {
   const maxScale = numberIn(readCode('deploy/service.yaml'), 'autoscaling.knative.dev/maxScale');
   return 2 * maxScale * (settingOf('DATABASE_POOL_MAX') + 1) + 2 + 5;

@@ -1,4 +1,4 @@
-// The repository: the rules of DEPLOYMENT.md, "Six lessons", the build context, secrets, and the state of the checkout.
+// The repository: the rules of docs/lessons.md, the build context, secrets, and the state of the checkout.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute, fail, filesIn, ok, read, readCode, warn } from './check.mjs';
@@ -177,7 +177,7 @@ function probes() {
   ];
   const broken = rules.find(([holds]) => !holds);
   return broken
-    ? fail(`deploy/service.yaml: ${broken[1]}`, 'DEPLOYMENT.md, "Time to connect", has the formula')
+    ? fail(`deploy/service.yaml: ${broken[1]}`, 'docs/deployment/runtime.md, "Startup time budget", has the formula')
     : ok(`a start may take ${startup.window} s, of which ${connectS} s to connect`);
 }
 
@@ -298,7 +298,7 @@ async function variables({ options }) {
   return missing.length > 0
     ? warn(
         `missing for ${options.environment}: ${missing.join(', ')}`,
-        'deploy/bootstrap.sh --set-vars (with the options of DEPLOYMENT.md)',
+        'deploy/bootstrap.sh --set-vars (with the options of docs/deployment/recipes.md)',
       )
     : ok(`all are set for ${options.environment}`);
 }

@@ -1,6 +1,6 @@
 // src/migrations/index.ts lists the migrations in the order in which they run.
 
-/** The list with one more at its end. */
+/** Appends a migration to the list. */
 export function registerMigration(text, className, file) {
   return text
     .replace(/^(?!import )/m, `import { ${className} } from './${file}.js';\n`)
@@ -8,7 +8,7 @@ export function registerMigration(text, className, file) {
     .replace(/\[\s*,/, '[');
 }
 
-/** The list without one. */
+/** Removes a migration from the list. */
 export function unregisterMigration(text, className) {
   return text
     .replace(new RegExp(String.raw`^import \{ ${className} \} from .*\n`, 'm'), '')

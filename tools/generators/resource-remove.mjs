@@ -128,7 +128,7 @@ function withoutModule(text, name) {
     .replace(new RegExp(`\\b${module},?\\s*`), '');
 }
 
-/** Removes what stands between `<!-- NAME -->` and `<!-- /NAME -->`, and its line in a list of folders. */
+/** Removes the text between `<!-- NAME -->` and `<!-- /NAME -->`, and the resource's line in a list of folders. */
 function withoutMarked(text, name) {
   return text
     .replaceAll(new RegExp(`^(<!--|#) ${name}(?: -->)?\\n[^]*?^\\1 /${name}(?: -->)?\\n`, 'gm'), '')

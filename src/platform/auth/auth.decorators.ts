@@ -12,7 +12,7 @@ export const PUBLIC = 'public';
 /** The scopes that the routes of this build require. */
 export const declaredScopes = new Set<string>();
 
-/** Allows access without a credential, for a route or for all routes of a controller without a policy of their own. */
+/** Allows access without a credential, for a route or for all routes of a controller that declare no other policy. */
 export const Public = () => SetMetadata(POLICY, PUBLIC);
 
 /** Requires a principal with all of these scopes; without scopes, any principal. */

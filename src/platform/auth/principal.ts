@@ -1,7 +1,7 @@
 /** The authenticated caller of a request. */
 export interface Principal {
   kind: 'api_key' | 'oidc';
-  /** Unique among all principals and not secret: the key of idempotency, limits and logs. */
+  /** Unique among all principals. Identifies the principal in idempotency records, rate limits and logs. Not a secret. */
   id: string;
   name: string;
   scopes: readonly string[];

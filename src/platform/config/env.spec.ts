@@ -61,7 +61,7 @@ describe('loadEnv', () => {
     ['SHUTDOWN_TIMEOUT_MS', 'never'],
     ['SHUTDOWN_DELAY_MS', '9000'],
     ['COMMIT_SHA', 'main'],
-  ])('rejects %s=%s, naming the variable and not the value', (name, value) => {
+  ])('rejects %s=%s, without the value in the message', (name, value) => {
     const [line, ...others] = errorsOf({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
     expect(line).toMatch(new RegExp(`^${name} must .+`));
     expect(line).not.toContain('secret');

@@ -155,7 +155,7 @@ export function loadEnv(source: NodeJS.ProcessEnv): Env {
     lines.push('OIDC_SCOPE_GRANTS must name each caller once, with all of its scopes');
   }
   if (lines.length > 0) {
-    throw new EnvError(`The environment is not usable:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+    throw new EnvError(`Invalid configuration:\n${lines.map((line) => `  ${line}`).join('\n')}`);
   }
   return env;
 }

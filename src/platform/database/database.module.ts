@@ -16,7 +16,7 @@ export class DatabaseModule {
           useFactory: (env: Env) => ({
             ...dataSourceOptions(env, migrations),
             autoLoadEntities: true,
-            manualInitialization: true, // by DatabaseConnection, so that the service listens before its database is there
+            manualInitialization: true, // by DatabaseConnection, so that the service listens before the database is available
           }),
         }),
       ],

@@ -10,9 +10,9 @@ const MAX_DEPTH = 20;
 const MAX_FIELDS = 1_000;
 
 /**
- * Returns the first content of a parsed JSON value that no DTO may have: text that PostgreSQL cannot store
- * (https://www.postgresql.org/docs/current/datatype-json.html), names that class-transformer drops or that could reach a
- * prototype, excessive nesting or fields.
+ * Returns the first invalid content of a parsed JSON value. Invalid for all DTOs are text that PostgreSQL cannot store
+ * (https://www.postgresql.org/docs/current/datatype-json.html), excessive nesting and too many fields. So are property names
+ * that class-transformer drops or that could reach a prototype.
  */
 export function findInvalidContent(input: unknown): Violation | undefined {
   const found = violationAt(input, 0);

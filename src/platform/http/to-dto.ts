@@ -1,9 +1,9 @@
-/** What an entity must have to become a DTO: every field of the DTO, absent values allowed where null is. */
+/** An entity with every field of the DTO. A nullable field may be undefined. */
 type SourceOf<Dto> = { [Field in keyof Dto]: Dto[Field] | undefined };
 
 /**
- * Copies the fields that a response DTO declares from an entity, and no other: a new column is not exposed until the DTO
- * names it. An absent value becomes null.
+ * Copies the declared fields of a response DTO from an entity. A new column is not exposed until the DTO declares it.
+ * Undefined becomes null.
  */
 export function toDto<Dto extends object>(type: new () => Dto, entity: SourceOf<Dto>): Dto {
   const dto = new type(); // has every declared field, undefined

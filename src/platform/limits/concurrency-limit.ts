@@ -9,8 +9,8 @@ import { overloaded } from '../problems/problem-types.js';
 const LOG_INTERVAL_MS = 10_000;
 
 /**
- * Load shedding: rejects requests while CONCURRENCY_LIMIT handlers run. Accepted, they would make every request late. As
- * middleware it rejects before any expensive step; as an interceptor, after the body, it counts the handler.
+ * Load shedding: rejects requests while CONCURRENCY_LIMIT handlers run, because more would slow down every request. The
+ * middleware rejects before any expensive step. The interceptor runs after body parsing and counts the handlers.
  */
 @Injectable()
 export class ConcurrencyLimit implements NestInterceptor {

@@ -20,7 +20,7 @@ export function serveDocs(app: NestExpressApplication, env: Env): void {
     return document;
   };
   app.use('/docs', docsHeaders(signIn));
-  // Swagger UI expects its OAuth redirect page beside its own address.
+  // Swagger UI resolves the OAuth redirect page relative to its own URL, which must therefore end with a slash.
   if (signIn) app.use(/^\/docs$/, (_request: Request, response: Response) => response.redirect('/docs/'));
   SwaggerModule.setup('docs', app, createDocument, {
     jsonDocumentUrl: 'openapi.json',

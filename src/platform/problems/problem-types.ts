@@ -1,6 +1,6 @@
 import { defineProblem } from './problem.js';
 
-// The problems that any route can return. A feature defines its own beside its code, in a *.problems.ts.
+// The problems that any route can return. A feature defines its own in a *.problems.ts next to its code.
 export const malformedRequest = defineProblem('malformed_request', 400, 'Malformed request');
 export const invalidRequest = defineProblem('invalid_request', 400, 'Invalid request');
 export const routeNotFound = defineProblem('route_not_found', 404, 'Route not found');

@@ -1,11 +1,11 @@
-// API keys as the service stores them: the id in the key finds the hash of the whole.
+// API key check with the storage format of this service: the key contains an id, which selects the stored hash.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { pool } from './pool.mjs';
 
 const CACHED_MS = 30_000;
 const verified = new Map();
 
-/** Whether the key is one of this service, with the scope. */
+/** Returns whether the key is valid and has the scope. */
 export async function mayUse(key, scope) {
   const [, id] = /^sk_([0-9a-f]{16})_[0-9a-f]{72}$/.exec(key ?? '') ?? [];
   if (!id) return false;

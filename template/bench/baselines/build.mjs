@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const stock = fileURLToPath(new URL('stock', import.meta.url));
 
-/** Compiles the stock Nest application, as `nest build` does. @returns the file that starts it */
+/** Compiles the stock Nest application, like `nest build`. @returns the path of the main file */
 export function buildStock() {
   rmSync(`${stock}/dist`, { recursive: true, force: true });
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');

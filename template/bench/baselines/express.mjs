@@ -1,4 +1,4 @@
-// B1: Express 5 and pg. Named statements, validation by hand, the service's check of API keys, no middleware to spare.
+// Baseline B1: Express 5 and pg with named statements, manual validation, and the API key check of this service.
 import express from 'express';
 import { mayUse } from './api-key.mjs';
 import { HOST, PORT } from './pool.mjs';
@@ -8,7 +8,7 @@ import { createVoucher, getVoucher, listVouchers, ping, redeemVoucher, statusOf,
 
 const app = express();
 app.disable('x-powered-by');
-app.disable('etag'); // a hash of each answer, which the service does not make either
+app.disable('etag'); // this service does not hash response bodies either
 app.use(logRequest);
 app.use(express.json());
 
@@ -55,7 +55,7 @@ app.post('/v1/vouchers/:code/redemptions', requireScope('vouchers:redeem'), asyn
   return response.status(201).json(redemption);
 });
 
-// Express knows an error handler by its four parameters.
+// Express identifies an error handler by its four parameters.
 app.use((error, _request, response, _next) => response.status(statusOf(error)).json({ error: error.message }));
 app.listen(PORT, HOST);
 

@@ -1,4 +1,4 @@
-// B2: Fastify 5 and pg. Named statements, bodies held to a JSON schema, the service's check of API keys.
+// Baseline B2: Fastify 5 and pg with named statements, JSON schemas, and the API key check of this service.
 import fastify from 'fastify';
 import { mayUse } from './api-key.mjs';
 import { HOST, PORT } from './pool.mjs';
@@ -25,7 +25,7 @@ const redeemBody = {
   properties: { reference: { type: 'string', maxLength: 64 } },
 };
 
-// Fastify's defaults would mend what the service refuses: https://fastify.dev/docs/latest/Reference/Validation-and-Serialization/
+// Disables coercion and removal of properties: https://fastify.dev/docs/latest/Reference/Validation-and-Serialization/
 const app = fastify({ ajv: { customOptions: { removeAdditional: false, coerceTypes: false } } });
 app.addHook('onRequest', (request, reply, done) => {
   logRequest(request.raw, reply.raw);
@@ -38,7 +38,7 @@ const requireScope = (scope) => async (request, reply) => {
   return isAllowed ? undefined : reply.code(401).send({ error: 'unauthorized' });
 };
 
-/** What no schema can say. */
+/** Validates the rules that a JSON schema cannot express. */
 const checkVoucher = async ({ body: { metadata = {}, expiresAt = null } }, reply) => {
   const isValid = isMetadata(metadata) && (expiresAt === null || isInstant(expiresAt));
   return isValid ? undefined : invalid(reply);

@@ -1,4 +1,4 @@
-// B0: node:http and pg alone, as fast as it gets. It asks for no API key.
+// Baseline B0: node:http and pg without a framework and without API keys. This is the limit of Node and pg.
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { HOST, PORT } from './pool.mjs';

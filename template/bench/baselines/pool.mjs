@@ -1,4 +1,4 @@
-// What the bare servers share of their environment: the same variables as the service's.
+// The connection pool of the bare servers. It reads the same environment variables as this service.
 import pg from 'pg';
 
 export const { PORT = 8080, HOST = '0.0.0.0', LOG_LEVEL = 'info' } = process.env;

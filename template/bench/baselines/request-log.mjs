@@ -1,4 +1,4 @@
-// One line for each request, with the fields that the service's own line has, to standard output.
+// Logs one line per request to standard output, with the fields of this service's request log.
 import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { pinoHttp } from 'pino-http';

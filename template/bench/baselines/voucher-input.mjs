@@ -1,4 +1,4 @@
-// The rules of src/vouchers/voucher.dto.ts, by hand.
+// Manual validation with the rules of src/vouchers/voucher.dto.ts.
 
 const RULES = {
   code: (value) => typeof value === 'string' && /^[A-Za-z0-9-]{4,32}$/.test(value),
@@ -9,7 +9,7 @@ const RULES = {
   active: (value) => typeof value === 'boolean',
 };
 
-/** The names of the fields that are missing, unknown or wrong. */
+/** Returns the names of missing, unknown and invalid fields. */
 export function faultsOf(body, required = ['code', 'maxRedemptions']) {
   if (!isObject(body)) return ['body'];
   const unknown = Object.keys(body).filter((name) => !Object.hasOwn(RULES, name));
@@ -19,7 +19,7 @@ export function faultsOf(body, required = ['code', 'maxRedemptions']) {
   return [...unknown, ...wrong];
 }
 
-/** The first page alone: a list has no cursor here. */
+/** Supports the first page only, without a cursor. */
 export function listOf(query) {
   const limit = /^\d{1,3}$/.test(query.limit ?? '20') ? Number(query.limit ?? 20) : 0;
   const active = { true: true, false: false }[query.active];
@@ -29,7 +29,7 @@ export function listOf(query) {
 
 export const isId = (text) => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
-/** undefined when it is not valid. */
+/** Returns undefined if the body is invalid. */
 export function referenceOf(body = {}) {
   const { reference = null, ...others } = isObject(body) ? body : { body };
   const isValid = reference === null || (typeof reference === 'string' && reference.length <= 64);

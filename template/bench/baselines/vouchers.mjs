@@ -1,4 +1,4 @@
-// The statements of the bare servers. Each has a name: a connection parses and plans it once.
+// SQL statements of the bare servers. Each one has a name, so pg prepares it once per connection.
 import { createHash } from 'node:crypto';
 import { pool } from './pool.mjs';
 
@@ -40,7 +40,7 @@ export async function listVouchers({ limit, active }) {
   return { items, nextCursor: rows.length > limit ? cursorAfter(items.at(-1), { active }) : null };
 }
 
-/** The one that the service would give, so that the answers are the same bytes. */
+/** Returns the same cursor as this service, so that the response bodies are identical. */
 function cursorAfter({ createdAt, id }, filters) {
   const value = createdAt.toISOString();
   const sum = createHash('sha256').update(JSON.stringify([['-createdAt', filters], value, id]));
@@ -81,7 +81,7 @@ export async function redeemVoucher(code, reference) {
   return rows[0] && { code, reference, ...rows[0] };
 }
 
-/** 23505 is a code that is taken, 23514 fewer redemptions than there have been. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** 23505: duplicate code. 23514: limit below the redemptions. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export function statusOf(error) {
   return ['23505', '23514'].includes(error.code) ? 409 : (error.status ?? error.statusCode ?? 500);
 }

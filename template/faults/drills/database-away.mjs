@@ -7,25 +7,25 @@ import { read } from '../workload.mjs';
 const POOL_MAX = 10; // DATABASE_POOL_MAX's default
 const PROBE_CONNECTIONS = 1;
 
-const written = { 'acknowledged writes that are lost': exactly(0), 'writes done twice': exactly(0) };
+const written = { 'lost acknowledged writes': exactly(0), 'duplicate writes': exactly(0) };
 
-/** A drill in which the database is away for a while. `take` takes it away and returns how it comes back. */
+/** A drill with a temporary database outage. `take` starts the outage and returns a function that ends it. */
 function away({ name, title, recoversWithinMs, take }) {
   return {
     name,
     title,
     limits: {
-      'ends of the process': exactly(0),
-      'liveness probes that failed': exactly(0),
-      // A verdict may be a second old, and the next takes a second to give up; the rest is a busy machine's.
-      'not ready after (ms)': atMost(2_200),
-      'failures that are no 503 problem with Retry-After': exactly(0),
-      'p99 of a failing call that held no connection (ms)': atMost(1_000),
-      'slowest call (ms)': atMost(10_000),
-      'ready again after (ms)': atMost(2_000),
-      'last failure, after it was back (ms)': atMost(recoversWithinMs),
-      'calls of 20 at once that fail then': exactly(0),
-      'sessions on the server afterwards': atMost(POOL_MAX + PROBE_CONNECTIONS),
+      'process exits': exactly(0),
+      'failed liveness probes': exactly(0),
+      // A cached result is up to one second old, and the next query times out after another second.
+      'time to not ready (ms)': atMost(2_200),
+      'failures other than 503 with Retry-After': exactly(0),
+      'p99 of failed requests without a connection (ms)': atMost(1_000),
+      'slowest request (ms)': atMost(10_000),
+      'time to ready after recovery (ms)': atMost(2_000),
+      'last failure after recovery (ms)': atMost(recoversWithinMs),
+      'failures of 20 concurrent requests after recovery': exactly(0),
+      'database sessions after recovery': atMost(POOL_MAX + PROBE_CONNECTIONS),
       ...written,
     },
     async run(fixture) {
@@ -42,22 +42,22 @@ function away({ name, title, recoversWithinMs, take }) {
       const readyAfter = await timeUntil(() => probes.ready.between(backAt).served.count > 0);
       await sleep(Math.max(0, fixture.seconds(recoversWithinMs / 1000 + 5, recoversWithinMs / 1000 + 1) - readyAfter));
 
-      // The traffic may never come to the connections at the pool's bottom.
+      // The traffic does not use every connection of the pool.
       const burst = await Promise.all(Array.from({ length: 20 }, (_, number) => fixture.send(service, read(number))));
       const journal = await client.stop();
       const failed = journal.between(goneAt).failed;
       const failedLate = journal.between(backAt).failed.entries.map(({ at }) => at - backAt);
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'liveness probes that failed': probes.live?.failed.count,
-        'not ready after (ms)': firstAt(probes.ready.between(goneAt).failed) - goneAt,
-        'failures that are no 503 problem with Retry-After': failed.botched.count,
-        'p99 of a failing call that held no connection (ms)': withoutConnection(failed).percentile(99),
-        'slowest call (ms)': journal.percentile(100),
-        'ready again after (ms)': readyAfter,
-        'last failure, after it was back (ms)': Math.max(0, ...failedLate),
-        'calls of 20 at once that fail then': new Journal(burst).failed.count,
-        'sessions on the server afterwards': (await fixture.database.sessions()).length,
+        'process exits': service.exit ? 1 : 0,
+        'failed liveness probes': probes.live?.failed.count,
+        'time to not ready (ms)': firstAt(probes.ready.between(goneAt).failed) - goneAt,
+        'failures other than 503 with Retry-After': failed.botched.count,
+        'p99 of failed requests without a connection (ms)': withoutConnection(failed).percentile(99),
+        'slowest request (ms)': journal.percentile(100),
+        'time to ready after recovery (ms)': readyAfter,
+        'last failure after recovery (ms)': Math.max(0, ...failedLate),
+        'failures of 20 concurrent requests after recovery': new Journal(burst).failed.count,
+        'database sessions after recovery': (await fixture.database.sessions()).length,
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
@@ -70,7 +70,7 @@ const firstAt = (journal) => Math.min(Infinity, ...journal.entries.map(({ at, ms
 export const databaseAway = [
   away({
     name: 'R3',
-    title: 'PostgreSQL crashes and comes back, at 100 requests/s',
+    title: 'PostgreSQL crashes and recovers, at 100 requests/s',
     recoversWithinMs: 2_000,
     async take({ postgres, proxy }) {
       proxy.down();
@@ -84,7 +84,7 @@ export const databaseAway = [
   }),
   away({
     name: 'R4',
-    title: 'The network swallows everything between service and PostgreSQL, at 100 requests/s',
+    title: 'A network partition separates the service from PostgreSQL, at 100 requests/s',
     recoversWithinMs: 5_000,
     async take({ proxy }) {
       proxy.blackHole();
@@ -93,7 +93,7 @@ export const databaseAway = [
   }),
   away({
     name: 'X1',
-    title: 'PostgreSQL stands still with its connections open (SIGSTOP), at 100 requests/s',
+    title: 'PostgreSQL hangs with open connections (SIGSTOP), at 100 requests/s',
     recoversWithinMs: 5_000,
     async take(fixture) {
       const thaw = await fixture.postgres.freeze();
@@ -103,12 +103,12 @@ export const databaseAway = [
   }),
   {
     name: 'R5',
-    title: 'Every session of the service is terminated once a second, at 100 requests/s',
+    title: 'All sessions of the service are terminated once per second, at 100 requests/s',
     limits: {
-      'ends of the process': exactly(0),
-      'failures that are no 503 problem with Retry-After': exactly(0),
+      'process exits': exactly(0),
+      'failures other than 503 with Retry-After': exactly(0),
       'failed reads (%)': atMost(0.1),
-      'failed calls (%)': atMost(5),
+      'failed requests (%)': atMost(5),
       ...written,
     },
     async run(fixture) {
@@ -120,10 +120,10 @@ export const databaseAway = [
       }
       const journal = await client.stop();
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'process exits': service.exit ? 1 : 0,
+        'failures other than 503 with Retry-After': journal.botched.count,
         'failed reads (%)': (100 * journal.of('read').failed.count) / journal.of('read').count,
-        'failed calls (%)': (100 * journal.failed.count) / journal.count,
+        'failed requests (%)': (100 * journal.failed.count) / journal.count,
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };
@@ -131,12 +131,12 @@ export const databaseAway = [
   },
   {
     name: 'R6',
-    title: 'PostgreSQL comes up after the service',
+    title: 'PostgreSQL starts after the service',
     limits: {
-      'ends of the process': exactly(0),
-      'listens after (ms)': atMost(1_000),
-      'failures that are no 503 problem with Retry-After': exactly(0),
-      'ready after the database (ms)': atMost(2_000),
+      'process exits': exactly(0),
+      'time to listen (ms)': atMost(1_000),
+      'failures other than 503 with Retry-After': exactly(0),
+      'time to ready after the database (ms)': atMost(2_000),
     },
     async run(fixture) {
       await fixture.migrate();
@@ -150,10 +150,10 @@ export const databaseAway = [
       const readyAfter = await timeUntil(() => service.exit || probes.ready.between(backAt).served.count > 0);
       const journal = await client.stop();
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'listens after (ms)': service.listensMs,
-        'failures that are no 503 problem with Retry-After': journal.between(0, backAt).botched.count,
-        'ready after the database (ms)': service.exit ? Infinity : readyAfter,
+        'process exits': service.exit ? 1 : 0,
+        'time to listen (ms)': service.listensMs,
+        'failures other than 503 with Retry-After': journal.between(0, backAt).botched.count,
+        'time to ready after the database (ms)': service.exit ? Infinity : readyAfter,
         outcomes: journal.summary,
       };
     },
@@ -161,8 +161,8 @@ export const databaseAway = [
 ];
 
 /**
- * Without those that held a connection when the fault began, and wait for its query_timeout: at most as many as the pool
- * has. Nothing tells them sooner that nobody is there.
+ * Excludes the requests that held a connection at the start of the outage, at most the size of the pool. They fail after
+ * their query_timeout, because a broken connection is not detected earlier.
  */
 function withoutConnection(failed) {
   return new Journal(failed.entries.toSorted((one, other) => other.ms - one.ms).slice(POOL_MAX));

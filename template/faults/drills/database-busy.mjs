@@ -7,7 +7,7 @@ import { create, patch, read, redeem, voucher } from '../workload.mjs';
 const locked = voucher(0);
 const change = (number) => patch(locked, { description: `change ${number}` });
 
-/** How old a statement or a transaction of the service ever was on the server, looked at all the time. */
+/** Samples the maximum age of the service's statements and transactions on the server. */
 function watchSessions(fixture) {
   const oldest = { active: 0, 'idle in transaction': 0 };
   let stopped = false;
@@ -27,7 +27,7 @@ function watchSessions(fixture) {
   return oldest;
 }
 
-/** What PostgreSQL says while it fails over, or is short of something; how it begins and how it ends. */
+/** Errors of PostgreSQL during a failover or a lack of resources. Each has a start and an end. */
 const flavours = {
   'read-only (25006)': {
     async begin({ database }) {
@@ -72,16 +72,16 @@ function raising(code, share) {
 export const databaseTimeout = [
   {
     name: 'R7',
-    title: 'Every connection of the pool waits for a locked row, at 200 requests/s',
+    title: 'Every connection of the pool waits for a row lock, at 200 requests/s',
     limits: {
-      'ends of the process': exactly(0),
-      'sessions that waited for the lock': atLeast(5),
-      'liveness probes that failed': exactly(0),
-      'readiness probes that failed': exactly(0),
+      'process exits': exactly(0),
+      'sessions waiting for the lock': atLeast(5),
+      'failed liveness probes': exactly(0),
+      'failed readiness probes': exactly(0),
       'p99 of a probe (ms)': atMost(100),
-      'failures that are no 503 problem with Retry-After': exactly(0),
-      'p99 of a read, which only waits for the pool (ms)': atMost(1_100),
-      'last failure, after the lock was gone (ms)': atMost(2_000),
+      'failures other than 503 with Retry-After': exactly(0),
+      'p99 of a read that waits for the pool (ms)': atMost(1_100),
+      'last failure after the lock was released (ms)': atMost(2_000),
     },
     async run(fixture) {
       const service = await fixture.serve();
@@ -107,14 +107,14 @@ export const databaseTimeout = [
       const journal = await client.stop();
       await probes.stop();
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'sessions that waited for the lock': waiting,
-        'liveness probes that failed': probes.live?.failed.count,
-        'readiness probes that failed': probes.ready.failed.count,
+        'process exits': service.exit ? 1 : 0,
+        'sessions waiting for the lock': waiting,
+        'failed liveness probes': probes.live?.failed.count,
+        'failed readiness probes': probes.ready.failed.count,
         'p99 of a probe (ms)': Math.max(probes.live?.typicalPercentile(99) ?? 0, probes.ready.typicalPercentile(99)),
-        'failures that are no 503 problem with Retry-After': journal.botched.count,
-        'p99 of a read, which only waits for the pool (ms)': journal.of('read').percentile(99),
-        'last failure, after the lock was gone (ms)': Math.max(
+        'failures other than 503 with Retry-After': journal.botched.count,
+        'p99 of a read that waits for the pool (ms)': journal.of('read').percentile(99),
+        'last failure after the lock was released (ms)': Math.max(
           0,
           ...journal.failed.between(freeAt).entries.map(({ at }) => at - freeAt),
         ),
@@ -125,16 +125,16 @@ export const databaseTimeout = [
   {
     name: 'R8',
     title:
-      'Two seconds of latency, a lock held, clients that hang up, slow statements, a transaction left open; 1 s is allowed',
+      '2 s of latency, a held lock, client disconnects, slow statements and an idle transaction, with a timeout of 1 s',
     limits: {
-      'ends of the process': exactly(0),
-      'failures that are no 503 problem with Retry-After': exactly(0),
-      'sessions that waited for the lock': atLeast(1),
-      'slow statements that were ended': atLeast(1),
+      'process exits': exactly(0),
+      'failures other than 503 with Retry-After': exactly(0),
+      'sessions waiting for the lock': atLeast(1),
+      'canceled slow statements': atLeast(1),
       'oldest statement on the server (ms)': atMost(1_500),
-      'statements left 1.5 s after their clients hung up': exactly(0),
+      'statements running 1.5 s after client disconnects': exactly(0),
       'oldest open transaction on the server (ms)': atMost(2_500),
-      'reads that fail afterwards': exactly(0),
+      'failed reads after recovery': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve({ env: { DATABASE_STATEMENT_TIMEOUT_MS: '1000' } });
@@ -190,29 +190,28 @@ export const databaseTimeout = [
         await Promise.all(Array.from({ length: 20 }, (_, number) => fixture.send(service, read(number)))),
       );
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'failures that are no 503 problem with Retry-After':
-          slow.botched.count + refused.botched.count + ended.botched.count,
-        'sessions that waited for the lock': waited,
-        'slow statements that were ended': ended.turnedAway.count,
+        'process exits': service.exit ? 1 : 0,
+        'failures other than 503 with Retry-After': slow.botched.count + refused.botched.count + ended.botched.count,
+        'sessions waiting for the lock': waited,
+        'canceled slow statements': ended.turnedAway.count,
         'oldest statement on the server (ms)': oldest.active,
-        'statements left 1.5 s after their clients hung up': left,
+        'statements running 1.5 s after client disconnects': left,
         'oldest open transaction on the server (ms)': oldest['idle in transaction'],
-        'reads that fail afterwards': after.failed.count,
+        'failed reads after recovery': after.failed.count,
         outcomes: `latency: ${slow.summary}; lock: ${refused.summary}; slow: ${ended.summary}; afterwards: ${after.summary}`,
       };
     },
   },
   {
     name: 'R9',
-    title: 'PostgreSQL fails over, is short of something, or undoes a transaction, at 100 requests/s',
+    title: 'PostgreSQL fails over, lacks a resource or rolls back a transaction, at 100 requests/s',
     limits: {
-      'ends of the process': exactly(0),
-      'faults that nobody noticed': exactly(0),
-      'failures that are no 503 problem with Retry-After': exactly(0),
+      'process exits': exactly(0),
+      'faults without a failed request': exactly(0),
+      'failures other than 503 with Retry-After': exactly(0),
       'slowest recovery (ms)': atMost(5_000),
-      'acknowledged writes that are lost': exactly(0),
-      'writes done twice': exactly(0),
+      'lost acknowledged writes': exactly(0),
+      'duplicate writes': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve({ databaseHost: 'database.drill' });
@@ -238,9 +237,9 @@ export const databaseTimeout = [
         'the disk is full (53100)',
       ];
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'faults that nobody noticed': unnoticed.filter((name) => outcomes[name].failed.count === 0).length,
-        'failures that are no 503 problem with Retry-After': journal.botched.count,
+        'process exits': service.exit ? 1 : 0,
+        'faults without a failed request': unnoticed.filter((name) => outcomes[name].failed.count === 0).length,
+        'failures other than 503 with Retry-After': journal.botched.count,
         'slowest recovery (ms)': Math.max(...recoveries),
         ...(await fixture.check(service, client)),
         outcomes: Object.entries(outcomes)

@@ -1,7 +1,7 @@
 import { atLeast, exactly } from '../limits.mjs';
 import { until } from '../until.mjs';
 
-const NONE = 'It has no migrations.';
+const NONE = 'The stock application has no migrations.';
 
 const applied = async ({ database }) => {
   const [{ count }] = await database.query('SELECT count(*)::integer AS count FROM migrations');
@@ -11,11 +11,11 @@ const applied = async ({ database }) => {
 export const migrations = [
   {
     name: 'R17-twice',
-    title: 'Two jobs migrate at once',
+    title: 'Two concurrent migration jobs',
     notForBaseline: NONE,
     limits: {
       'exit codes other than 0': exactly(0),
-      'jobs that had something to do': exactly(1),
+      'jobs that applied migrations': exactly(1),
       'migrations applied': atLeast(1),
       'migrations applied twice': exactly(0),
     },
@@ -26,7 +26,7 @@ export const migrations = [
       );
       return {
         'exit codes other than 0': jobs.filter(({ code }) => code !== 0).length,
-        'jobs that had something to do': jobs.filter(({ output }) => output.includes('Applied')).length,
+        'jobs that applied migrations': jobs.filter(({ output }) => output.includes('Applied')).length,
         'migrations applied': names.length,
         'migrations applied twice': names.filter(({ count }) => count > 1).length,
       };
@@ -34,12 +34,12 @@ export const migrations = [
   },
   {
     name: 'R17-killed',
-    title: 'A migration job is killed on the way, at each of its round trips, while another waits',
+    title: 'A migration job is killed at each of its round trips while another job waits',
     notForBaseline: NONE,
     limits: {
-      'jobs that were killed on the way': atLeast(5),
-      'waiting jobs that failed': exactly(0),
-      'migrations missing afterwards': exactly(0),
+      'killed jobs': atLeast(5),
+      'failed waiting jobs': exactly(0),
+      'missing migrations': exactly(0),
     },
     async run(fixture) {
       await fixture.runProgram('dist/migrate.js').ended;
@@ -47,7 +47,7 @@ export const migrations = [
       let killed = 0;
       let failed = 0;
       let missing = 0;
-      fixture.proxy.latencyMs = 5; // so that a signal comes between two round trips
+      fixture.proxy.latencyMs = 5; // delays round trips, so that the signal arrives between two of them
       const step = fixture.isLong ? 1 : 5;
       for (let count = 1; ; count += step) {
         await fixture.postgres.create(fixture.database.name);
@@ -63,9 +63,9 @@ export const migrations = [
         missing += all - (code === 0 ? await applied(fixture) : 0);
       }
       return {
-        'jobs that were killed on the way': killed,
-        'waiting jobs that failed': failed,
-        'migrations missing afterwards': missing,
+        'killed jobs': killed,
+        'failed waiting jobs': failed,
+        'missing migrations': missing,
       };
     },
   },

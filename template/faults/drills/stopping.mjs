@@ -12,15 +12,15 @@ const RATE = 200;
 export const stopping = [
   {
     name: 'R1',
-    title: 'Two instances behind a balancer are restarted in turn, at 200 requests/s, with SIGTERM sent twice',
+    title: 'Rolling restart of two instances behind a load balancer, at 200 requests/s, with SIGTERM sent twice',
     limits: {
       restarts: atLeast(1),
-      'failed calls': exactly(0),
+      'failed requests': exactly(0),
       'exit codes other than 0': exactly(0),
       'slowest exit (ms)': atMost(9_000),
-      'answers without their line in the log': exactly(0),
-      'acknowledged writes that are lost': exactly(0),
-      'writes done twice': exactly(0),
+      'responses without a log line': exactly(0),
+      'lost acknowledged writes': exactly(0),
+      'duplicate writes': exactly(0),
     },
     async run(fixture) {
       await fixture.migrate();
@@ -33,7 +33,7 @@ export const stopping = [
         return service;
       };
       const running = [await start(), await start()];
-      // Every other request on a new connection, the others on connections that are kept alive.
+      // Every other request uses a new connection. The others use keep-alive connections.
       const client = fixture.load({ rate: RATE, to: () => balancer.next(), fresh: true });
       const restarts = fixture.isLong ? 20 : 4;
       const perRestart = (RATE * fixture.seconds(6, 2)) / 1000;
@@ -54,10 +54,10 @@ export const stopping = [
       return {
         restarts: exits.length,
         calls: journal.count,
-        'failed calls': journal.failed.count,
+        'failed requests': journal.failed.count,
         'exit codes other than 0': exits.filter(({ code }) => code !== 0).length,
         'slowest exit (ms)': Math.max(...exits.map(({ ms }) => ms)),
-        'answers without their line in the log': answers - lines(),
+        'responses without a log line': answers - lines(),
         ...(await fixture.check(running[0], client)),
         outcomes: journal.summary,
       };
@@ -67,11 +67,11 @@ export const stopping = [
     name: 'R2',
     title: 'SIGTERM with a slow request in flight and idle connections',
     limits: {
-      'requests in flight that were lost': exactly(0),
-      'calls that failed while it drained': exactly(0),
-      'answers that kept their connection open': exactly(0),
+      'lost requests in flight': exactly(0),
+      'failed requests during connection draining': exactly(0),
+      'responses that kept the connection open': exactly(0),
       'exit code': exactly(0),
-      'exit after the last answer (ms)': atMost(250),
+      'exit after the last response (ms)': atMost(250),
     },
     async run(fixture) {
       const service = await fixture.serve({
@@ -86,7 +86,7 @@ export const stopping = [
 
       const stopped = service.stop();
       await until(async () => !(await service.isReady()));
-      // Half of them on connections that were open before.
+      // Half of the requests use connections that were opened before the signal.
       const late = await Promise.all(
         Array.from({ length: 20 }, (_, number) =>
           fixture.send(service, { ...read(number), agent: number % 2 ? agent : false }),
@@ -96,22 +96,22 @@ export const stopping = [
       const { code } = await stopped;
       const answers = [answer, ...late].filter(({ status }) => status !== undefined);
       return {
-        'requests in flight that were lost': answer.status === 201 ? 0 : 1,
-        'calls that failed while it drained': new Journal(late).failed.count,
-        'answers that kept their connection open': answers.filter(
+        'lost requests in flight': answer.status === 201 ? 0 : 1,
+        'failed requests during connection draining': new Journal(late).failed.count,
+        'responses that kept the connection open': answers.filter(
           ({ answerHeaders }) => answerHeaders.connection !== 'close',
         ).length,
         'exit code': code,
-        'exit after the last answer (ms)': service.exit.at - answer.endedAt,
+        'exit after the last response (ms)': service.exit.at - answer.endedAt,
       };
     },
   },
   {
     name: 'R16',
-    title: 'A connection is used again after it was idle for long',
+    title: 'A connection is reused after a long idle time',
     limits: {
-      'time that the server keeps it (s)': atLeast(601),
-      'connections lost while idle': exactly(0),
+      'keep-alive timeout (s)': atLeast(601),
+      'lost idle connections': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve();
@@ -121,14 +121,14 @@ export const stopping = [
         Array.from({ length: 5 }, () => send(service.url, { path: '/health/live', agent })),
       );
       const sockets = Object.values(agent.freeSockets).flat();
-      // Node's own default is 5 s, and 65 s from version 26.
+      // The default of Node is 5 s, or 65 s in version 26 and later.
       const idleMs = fixture.seconds(70, 7);
       await Promise.race([sleep(idleMs), ...sockets.map((socket) => once(socket, 'close'))]);
       const lost = sockets.filter(({ destroyed }) => destroyed).length;
       const [, seconds] = /timeout=(\d+)/.exec(first[0].answerHeaders['keep-alive'] ?? '') ?? [];
       return {
-        'time that the server keeps it (s)': Number(seconds ?? 0),
-        'connections lost while idle': lost,
+        'keep-alive timeout (s)': Number(seconds ?? 0),
+        'lost idle connections': lost,
         'idle for (s)': idleMs / 1000,
       };
     },
@@ -139,10 +139,10 @@ const crash = (name, how, title) => ({
   name,
   title,
   limits: {
-    'lines of severity CRITICAL': exactly(1),
-    'requests in flight that were lost': exactly(0),
+    'CRITICAL log lines': exactly(1),
+    'lost requests in flight': exactly(0),
     'exit code': exactly(1),
-    'exit after (ms)': atMost(9_000),
+    'time to exit (ms)': atMost(9_000),
   },
   async run(fixture) {
     const service = await fixture.serve();
@@ -152,24 +152,24 @@ const crash = (name, how, title) => ({
     await service.tell(how);
     const exitMs = await timeUntil(() => service.exit);
     return {
-      'lines of severity CRITICAL': service.lines.filter(({ severity }) => severity === 'CRITICAL').length,
-      'requests in flight that were lost': (await slow).status === 201 ? 0 : 1,
+      'CRITICAL log lines': service.lines.filter(({ severity }) => severity === 'CRITICAL').length,
+      'lost requests in flight': (await slow).status === 201 ? 0 : 1,
       'exit code': service.exit?.code,
-      'exit after (ms)': exitMs,
+      'time to exit (ms)': exitMs,
     };
   },
 });
 
 export const crashing = [
-  crash('R14-rejection', 'rejection', 'A promise is rejected and nobody handles it, with a request in flight'),
-  crash('R14-exception', 'exception', 'An exception that nobody catches, with a request in flight'),
+  crash('R14-rejection', 'rejection', 'An unhandled promise rejection with a request in flight'),
+  crash('R14-exception', 'exception', 'An uncaught exception with a request in flight'),
   {
     name: 'R14-memory',
     title: 'The process runs out of memory, at 100 requests/s',
     limits: {
-      'ends of the process': exactly(1),
-      'acknowledged writes that are lost': exactly(0),
-      'writes done twice': exactly(0),
+      'process exits': exactly(1),
+      'lost acknowledged writes': exactly(0),
+      'duplicate writes': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve({ nodeOptions: ['--max-old-space-size=128'] });
@@ -180,7 +180,7 @@ export const crashing = [
       await timeUntil(() => service.exit);
       current = await (await fixture.listen()).ready();
       return {
-        'ends of the process': service.exit ? 1 : 0,
+        'process exits': service.exit ? 1 : 0,
         ...(await fixture.check(current, client)),
         outcomes: client.journal.summary,
       };
@@ -188,13 +188,13 @@ export const crashing = [
   },
   {
     name: 'R14-clock',
-    title: 'The clock jumps an hour ahead and an hour back, at 100 requests/s',
+    title: 'The clock jumps forward and back by one hour, at 100 requests/s',
     limits: {
-      'ends of the process': exactly(0),
-      'failed calls': exactly(0),
-      'different answers to one Idempotency-Key': exactly(1),
-      'acknowledged writes that are lost': exactly(0),
-      'writes done twice': exactly(0),
+      'process exits': exactly(0),
+      'failed requests': exactly(0),
+      'distinct responses to one Idempotency-Key': exactly(1),
+      'lost acknowledged writes': exactly(0),
+      'duplicate writes': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve();
@@ -208,9 +208,9 @@ export const crashing = [
       }
       const journal = await client.stop();
       return {
-        'ends of the process': service.exit ? 1 : 0,
-        'failed calls': journal.failed.count,
-        'different answers to one Idempotency-Key': answers.size,
+        'process exits': service.exit ? 1 : 0,
+        'failed requests': journal.failed.count,
+        'distinct responses to one Idempotency-Key': answers.size,
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };

@@ -7,13 +7,13 @@ import { create, patch, read, redeem, SHARED, voucher } from '../workload.mjs';
 export const writes = [
   {
     name: 'R11',
-    title: '50 equal Idempotency-Keys over two instances, one of which is killed on the way',
-    notForBaseline: 'It has no Idempotency-Key.',
+    title: '50 concurrent requests with one Idempotency-Key to two instances, one of which is killed',
+    notForBaseline: 'The stock application has no Idempotency-Key.',
     limits: {
-      'redemptions for each key': exactly(1),
-      'different answers to one key': exactly(1),
-      'answers other than 201 and 409': exactly(0),
-      'answer to another body with that key': exactly(422),
+      'redemptions per key': exactly(1),
+      'distinct responses to one key': exactly(1),
+      'responses other than 201 and 409': exactly(0),
+      'response to another body with the same key': exactly(422),
     },
     async run(fixture) {
       await fixture.migrate();
@@ -33,7 +33,7 @@ export const writes = [
         await Promise.race(rest);
         killed.signal('SIGKILL');
         const answers = await Promise.all([first, ...rest]);
-        // Whoever has no answer asks the instance that is left until there is one.
+        // Clients without a response retry on the remaining instance until they receive one.
         const repeats = await Promise.all(answers.map(() => untilAnswered(fixture, lasting, request)));
         const all = new Journal([...answers, ...repeats]);
         different.push(new Set(all.served.entries.map(({ answer }) => answer)).size);
@@ -46,22 +46,22 @@ export const writes = [
         SHARED,
       ]);
       return {
-        'redemptions for each key': redemptions / rounds,
-        'different answers to one key': Math.max(...different),
-        'answers other than 201 and 409': others.count,
-        'answer to another body with that key': other.status,
+        'redemptions per key': redemptions / rounds,
+        'distinct responses to one key': Math.max(...different),
+        'responses other than 201 and 409': others.count,
+        'response to another body with the same key': other.status,
         outcomes: others.summary,
       };
     },
   },
   {
     name: 'R12',
-    title: '100 clients change one voucher at once, each with the ETag that it has read',
-    notForBaseline: 'It has no ETag and no If-Match: the last change wins.',
+    title: '100 clients update one voucher concurrently, each with the latest ETag that it has read',
+    notForBaseline: 'The stock application has no ETag and no If-Match: the last update wins.',
     limits: {
-      'changes that won with one and the same ETag': exactly(1),
-      'answers other than 200, 412 and 503': exactly(0),
-      'changes that are lost': exactly(0),
+      'successful updates with the same ETag': exactly(1),
+      'responses other than 200, 412 and 503': exactly(0),
+      'lost updates': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve();
@@ -89,28 +89,28 @@ export const writes = [
         [patched.id],
       );
       return {
-        'changes that won with one and the same ETag': new Journal(rivals).served.count,
-        'answers other than 200, 412 and 503': all.filter(({ status }) => ![200, 412, 503].includes(status)).count,
-        'changes that are lost': 100 - count,
+        'successful updates with the same ETag': new Journal(rivals).served.count,
+        'responses other than 200, 412 and 503': all.filter(({ status }) => ![200, 412, 503].includes(status)).count,
+        'lost updates': 100 - count,
         outcomes: all.summary,
       };
     },
   },
   {
     name: 'X2',
-    title: 'The connection breaks between a COMMIT and its answer, at 50 writes/s',
+    title: 'The connection breaks between a COMMIT and its response, at 50 writes/s',
     limits: {
-      'commits without an answer': atLeast(10),
-      'failures that are no 503 problem with Retry-After': exactly(0),
-      'slowest call (ms)': atMost(2_000),
-      'acknowledged writes that are lost': exactly(0),
-      'writes done twice': exactly(0),
+      'commits without a response': atLeast(10),
+      'failures other than 503 with Retry-After': exactly(0),
+      'slowest request (ms)': atMost(2_000),
+      'lost acknowledged writes': exactly(0),
+      'duplicate writes': exactly(0),
     },
     async run(fixture) {
       const service = await fixture.serve();
       let commits = 0;
       let cut = 0;
-      // A new voucher is one statement, and its own commit.
+      // The creation of a voucher is a single statement with an implicit commit.
       fixture.proxy.cutsAfter = (data) => {
         if (!data.includes('COMMIT') && !data.includes('INSERT INTO "vouchers"')) return false;
         commits++;
@@ -127,9 +127,9 @@ export const writes = [
       const journal = await client.stop();
       fixture.proxy.cutsAfter = () => false;
       return {
-        'commits without an answer': cut,
-        'failures that are no 503 problem with Retry-After': journal.botched.count,
-        'slowest call (ms)': journal.percentile(100),
+        'commits without a response': cut,
+        'failures other than 503 with Retry-After': journal.botched.count,
+        'slowest request (ms)': journal.percentile(100),
         ...(await fixture.check(service, client)),
         outcomes: journal.summary,
       };

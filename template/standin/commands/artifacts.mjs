@@ -45,7 +45,7 @@ export const artifacts = {
       const { args, cwd } = context;
       const policies = JSON.parse(readFileSync(resolve(cwd, args.policy), 'utf8'));
       repositoryOf(context).cleanup = Object.fromEntries(policies.map(({ name, ...policy }) => [name, policy]));
-      // As it was, unless it is said.
+      // Without the flag, the value does not change.
       if (args['dry-run'] || args['no-dry-run']) repositoryOf(context).cleanupDryRun = Boolean(args['dry-run']);
       return '';
     },

@@ -1,4 +1,4 @@
-// Who gcloud is, for itself and for docker.
+// gcloud's active account, and Docker's credential helper.
 import { machineOf } from '../docker.mjs';
 
 export const auth = {

@@ -20,7 +20,7 @@ export const builds = {
         account: find('account', args['service-account'].split('/').at(-1)),
       };
     },
-    /** gcloud has one text for all that keeps it from the bucket. */
+    /** gcloud prints the same message for every failure to access the bucket. */
     authorize(caller, permission, on) {
       try {
         authorize(caller, permission, on);
@@ -81,7 +81,7 @@ function substitute(text, substitutions = '') {
   }, text);
 }
 
-/** The steps, and the push of `images`. @returns their log, and what went wrong */
+/** Runs the steps and pushes `images`. Returns the log and the error. */
 function runSteps({ args, cwd, state }, { steps, images = [] }, account, logs) {
   let log = 'starting build\n';
   try {

@@ -1,4 +1,4 @@
-// Service accounts, and the pools and providers through which GitHub's workflows sign in.
+// Service accounts, and the workload identity pools and providers of GitHub's workflows.
 import { Refusal } from '../refusal.mjs';
 
 const POOL = 'POOL --location=';
@@ -51,7 +51,7 @@ export const iam = {
         throw new Refusal(
           `NOT_FOUND: Service account ${find('account', args['iam-account']).fullName} does not exist.`,
         );
-      // Those that Google keeps for itself are not told apart here: there are none.
+      // The stand-in has no Google-managed keys, so --managed-by has no effect.
       return (account.keys ?? []).map((id) => ({
         name: `projects/${project.id}/serviceAccounts/${args['iam-account']}/keys/${id}`,
       }));
@@ -62,7 +62,7 @@ export const iam = {
     usage: `${POOL} [--display-name=] [--description=]`,
     changes: true,
     run({ cloud, project, args }) {
-      // A deleted one keeps its name for 30 days.
+      // The name of a deleted pool is reserved for 30 days.
       if (project.pools[args.POOL]) throw new Refusal('ALREADY_EXISTS: Requested entity already exists');
       project.pools[args.POOL] = { state: 'ACTIVE', providers: {} };
       cloud.makeYoung(`/workloadIdentityPools/${args.POOL}/`);
@@ -151,7 +151,7 @@ function trust(provider, args) {
   }
 }
 
-/** What was granted to an account outlives it under another name. */
+/** Renames the member in the policies: the grants of a deleted account remain under another name. */
 function forget(state, member) {
   for (const project of Object.values(state.projects)) {
     const owners = ['accounts', 'buckets', 'jobs', 'repositories', 'secrets', 'services'].flatMap((collection) =>

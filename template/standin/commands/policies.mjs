@@ -1,4 +1,4 @@
-// Who may do what: the policy of a project, an account, a repository, a service, a job, a secret, a bucket.
+// The IAM policies of a project, an account, a repository, a service, a job, a secret and a bucket.
 import { isServiceAccount } from '../permissions.mjs';
 import { Refusal } from '../refusal.mjs';
 import { ROLES } from '../roles.mjs';
@@ -36,7 +36,7 @@ export const policies = Object.fromEntries(
   }),
 );
 
-/** A bucket's name is the world's, and needs no --project. */
+/** Bucket names are globally unique, so these commands need no --project. */
 function bucketOf({ state, find, args }) {
   const name = args.BUCKET.replace('gs://', '');
   const owner = Object.values(state.projects).find(({ buckets }) => buckets[name]);

@@ -1,4 +1,4 @@
-// Projects, their billing and APIs, Cloud SQL instances, and what Cloud Logging has.
+// Projects, their billing and APIs, Cloud SQL instances, and Cloud Logging entries.
 import { matches } from '../expressions.mjs';
 import { Refusal } from '../refusal.mjs';
 

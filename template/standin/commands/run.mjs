@@ -80,7 +80,7 @@ export const run = {
           service: find('service', `${args.region}/${metadata.name}`),
         });
       }
-      // What is not in the manifest goes back to its default, and so do tags.
+      // Replaces the service: fields and tags that are missing from the manifest return to their defaults.
       service.annotations = annotations;
       say(
         `Applying new configuration to Cloud Run service [${metadata.name}] in project [${context.project.id}] region [${args.region}]`,
@@ -127,7 +127,7 @@ export const run = {
         ...shares.map(([revisionName, percent]) => ({ revisionName, percent: Number(percent) })),
         ...tags.map(({ revisionName, tag }) => ({ revisionName, tag })),
       ];
-      // Also a tag, without any traffic, holds the change up.
+      // A tagged revision without traffic also blocks the change.
       const unready = service.traffic.find(({ revisionName }) => !service.revisions[revisionName].ready);
       if (!unready) service.statusTraffic = service.traffic;
       if (args.async) {
@@ -135,7 +135,7 @@ export const run = {
         return '';
       }
       ask(caller, OTHERS['waiting for a service'], { project: find('project') });
-      // And gcloud calls it a failure when it is only the newest revision that is not ready.
+      // gcloud also fails if only the newest revision is not ready.
       if (unready || !Object.values(service.revisions).at(-1).ready) throw notReady(service);
       say('Updating traffic...\nDone.');
       return '';
@@ -212,7 +212,7 @@ export const run = {
       context.say(
         `Applying new configuration to Cloud Run job [${metadata.name}] in project [${context.project.id}] region [${context.args.region}]`,
       );
-      // Secrets are looked at already here, the rest only when it runs.
+      // Secrets are checked when the job is created, the rest when it runs.
       const reason = prepare(context.state, context.project, { spec: task }, () => {});
       if (reason?.includes('secret')) throw new Refusal(`Job '${metadata.name}' is not ready. ${reason}`);
       return '';
@@ -247,14 +247,14 @@ export const run = {
   },
 };
 
-/** By whether an execution has succeeded: as long as it runs, nobody knows. */
+/** The status of the Completed condition, keyed by success: Unknown while the execution runs. */
 const COMPLETED = new Map([
   [true, 'True'],
   [false, 'False'],
   [undefined, 'Unknown'],
 ]);
 
-/** Where the caller must be able to pass the account on, and to read the image. */
+/** Returns the resources on which the caller needs permission to use the account and to read the image. */
 function containers(state, find, image, account) {
   return { 'runtime account': account && find('account', account), image: imageRepository(state, image) };
 }
@@ -279,7 +279,7 @@ function jobOf({ args, project }) {
   return job;
 }
 
-/** @returns the name and the service that has the revision */
+/** Returns the name and the service of the revision. */
 function ownerOf({ args, project }) {
   const [key, service] =
     Object.entries(project?.services ?? {}).find(
@@ -295,12 +295,12 @@ function addService({ args, project }, name) {
 }
 
 function setAccess(service, args) {
-  // As Python writes it.
+  // Python's format.
   if (args['no-invoker-iam-check']) service.annotations[OPEN] = 'True';
   if (args['invoker-iam-check']) service.annotations[OPEN] = 'False';
 }
 
-/** What the API refuses before anything is made. https://docs.cloud.google.com/run/docs/reference/rest/v1/namespaces.services */
+/** Validates a manifest like the API. https://docs.cloud.google.com/run/docs/reference/rest/v1/namespaces.services */
 function checkRevision(service, name, { template, traffic = [] }) {
   const revision = template.metadata.name;
   if (!revision.startsWith(`${name}-`))
@@ -322,7 +322,7 @@ function checkRevision(service, name, { template, traffic = [] }) {
   }
 }
 
-/** Makes the revision; what serves changes only if it is ready. */
+/** Creates the revision. Traffic moves only if the revision is ready. */
 function release({ args, project, state }, service, name, template, traffic, wait = () => {}) {
   const revision = template.metadata.name;
   const labels = { service_name: name, revision_name: revision, location: args.region, project_id: project.id };

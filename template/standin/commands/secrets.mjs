@@ -56,7 +56,7 @@ export const secrets = {
   'secrets versions list': {
     usage: 'SECRET',
     isList: true,
-    /** The newest first. */
+    /** Newest first. */
     run: (context) =>
       Object.entries(secretOf(context).versions)
         .toReversed()

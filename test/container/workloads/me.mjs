@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createOfflineKey, credentials } from '../credentials.mjs';
+import { createOfflineKey } from '../api-key.mjs';
 
 export const scopes = 'none';
 export const ask = '/v1/me';
@@ -10,12 +10,12 @@ export async function prepare(instance, headers) {
   assert.equal((await instance.send({ ...request(), headers })).status, status);
 }
 
-/** Keys that nobody has are looked for in the database. */
+/** Unknown keys are looked up in the database. */
 export const hold = 'LOCK TABLE api_keys';
-export const slow = () => ({ ...request(), headers: credentials(createOfflineKey().key) });
+export const slow = () => ({ ...request(), headers: { 'x-api-key': createOfflineKey().key } });
 export const slowStatus = 401;
 
-/** No route takes a body: it is refused at once, and the connection closed while it is still sent. */
+/** The route takes no body: the request is rejected, and the connection closed while the body is sent. */
 export const large = { path: '/v1/me', answers: [405, 'EPIPE', 'ECONNRESET'] };
 
 export async function assertNothingLost() {}

@@ -4,7 +4,7 @@ export const scopes = 'vouchers:read,vouchers:write,vouchers:redeem';
 export const ask = '/v1/vouchers';
 export const status = 201;
 
-/** Half of them make a voucher, the other half redeem the same one; not in turn, since two instances are asked in turn. */
+/** Half of the requests create a voucher and half redeem a shared one, in pairs, because two instances get requests in turn. */
 export function request(number) {
   return number % 4 < 2 ? create(`LOAD-${number}`, 1) : redeem('SHARED');
 }
@@ -21,7 +21,7 @@ export const slowStatus = 201;
 
 export const large = { path: '/v1/vouchers', answers: [413] };
 
-/** Every answered write is in the database. One that was not answered may be. */
+/** Every acknowledged write is in the database. A write without a response may be in the database. */
 export async function assertNothingLost(database, { answered, failures }) {
   const created = answered.flatMap(({ body }) => (body ? [body.code] : []));
   const codes = await database.query(`SELECT code FROM vouchers WHERE code = ANY($1)`, [created]);

@@ -1,4 +1,4 @@
-// The parts of the templates that depend on the fields. Whitespace does not matter: what is written is formatted.
+// The parts of the templates that depend on the fields. Whitespace does not matter, because the output is formatted.
 
 const lines = (parts) => parts.filter(Boolean).join('\n');
 const nullable = ({ typescript, optional }) => (optional ? `${typescript} | null` : typescript);
@@ -52,7 +52,7 @@ function docComment(parts) {
   return ['/**', ...present.map((part) => ` * ${part}`), ' */'].join('\n');
 }
 
-/** An entry of SORT_KEYS. What has no value comes after every date. */
+/** Returns an entry of SORT_KEYS. Null sorts after every date. */
 function sortKey({ name, column, sort, optional }) {
   const valueOf = {
     text: name,

@@ -1,14 +1,14 @@
 /**
- * What a field can be. For each type:
+ * The field types. For each type:
  *
  * - `typescript`  its type in the entity and in the DTOs
  * - `columnOptions`  of the entity's column, as code, and `columnReason` for them
  * - `sql`         the column in the migration
- * - `comment`     what a client should know; `example` of a value, as code, and whether it tells more than the type
- * - `openApi`     what Swagger's plugin cannot see, and `openApiOptional` where it may be null
+ * - `comment`     the description for clients; `example` a value, as code, if it adds information to the type
+ * - `openApi`     options that Swagger's plugin cannot infer, and `openApiOptional` for a nullable field
  * - `validators`  decorators of the DTO's property
- * - `sample`, `other`  two values in the tests, as code; `each(n)` one that differs for every number
- * - `invalid`     values that are refused, as code
+ * - `sample`, `other`  two values in the tests, as code; `each(n)` a value that differs for every number
+ * - `invalid`     values that validation rejects, as code
  * - `sort`        the type by which pages compare it; `filter` decorators of the query parameter; `searched` by ?q=
  * - `unique`      whether the database can hold it to that
  */

@@ -41,7 +41,7 @@ export function resource(options) {
   };
 }
 
-/** Errors about what was asked for are told in a line, without a stack. */
+/** Prints an error about the options as one line, without a stack trace. */
 function orRefuse(work) {
   try {
     return work();
@@ -50,11 +50,11 @@ function orRefuse(work) {
   }
 }
 
-/** All that the templates show. */
+/** Returns the variables of the templates. */
 function viewOf(options, tree) {
   const { crud, type, flat, name: given } = options;
   if (crud === false || type || flat) {
-    throw new Error('A resource has REST routes and a folder of its own: --crud, --type and --flat are not for it');
+    throw new Error('A resource requires REST routes and its own folder: omit --crud, --type and --flat');
   }
   const names = namesOf(given);
   const { fields, folder } = whatAndWhere(options, names);
@@ -89,8 +89,8 @@ function viewOf(options, tree) {
 }
 
 /**
- * nest hands on one argument after the name, the fields or a folder; it takes no option of our own, and after `--` gives
- * `--fields=…` for that argument.
+ * nest passes one argument after the name: the fields or a folder. It accepts no custom options. After `--`, it passes
+ * `--fields=…` as that argument.
  */
 function whatAndWhere({ path = '', fields = '' }, names) {
   const argument = path.replace(/^--fields=/, '');
@@ -106,7 +106,7 @@ function whatAndWhere({ path = '', fields = '' }, names) {
   };
 }
 
-/** Before anything is written: files, modules and tables that bear the name. */
+/** Rejects a name that an existing file, module or table has. */
 function refuseTaken(tree, given, { plural, singular, table }) {
   const folders = [given, singular, plural].map((folder) => `src/${folder}`);
   const tests = [`test/api/${plural}.e2e-spec.ts`, `test/support/${plural}.ts`];
@@ -142,7 +142,7 @@ function declareIn(module, Plural, folder) {
       ...{ metadata: 'imports', type: 'module', name: plural, path: `/${folder}`, module: `/${module}` },
       isEsm: isEsmProject(tree),
     });
-    // Where `imports` is not a list in place, the declarator adds the import line alone.
+    // If `imports` is not a literal array, the declarator adds only the import statement.
     const [, imports = ''] = /imports: \[([^\]]*)\]/.exec(text) ?? [];
     if (!imports.includes(`${Plural}Module`)) {
       throw new SchematicsException(`${module} has no list \`imports: […]\` that ${Plural}Module could join`);

@@ -9,10 +9,10 @@ pluralize.addSingularRule(/^(.*)caches$/, '$1cache');
 pluralize.addUncountableRule('metadata');
 for (const word of ['canvas', 'lens', 'atlas']) pluralize.addIrregularRule(word, `${word}es`);
 
-/** PostgreSQL cuts longer names off: https://www.postgresql.org/docs/current/sql-syntax-lexical.html */
+/** PostgreSQL truncates longer names: https://www.postgresql.org/docs/current/sql-syntax-lexical.html */
 const MAX_IDENTIFIER = 63;
 
-/** What the generated files import or declare besides the resource's own names. */
+/** Names that the generated files import or declare in addition to the resource's own. */
 const TAKEN_CLASSES = new Set(
   `App Body Check Column Controller Create Date Delete Entity Env Error Get If Index Injectable List Map Module Object
    Page Param Patch Post Problem Promise Query Record Repository Response Set String Number Boolean Symbol Test Type
@@ -20,9 +20,9 @@ const TAKEN_CLASSES = new Set(
 );
 
 /**
- * Every form in which a resource's name is written.
+ * Returns all forms of a resource's name.
  *
- * @throws {Error} when one of them cannot be used, with the reason
+ * @throws {Error} with the reason if one of them is invalid
  */
 export function namesOf(given) {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(given)) {

@@ -1,11 +1,11 @@
-// https://tc39.es/ecma262/#prod-ReservedWord, with what strict mode adds
+// https://tc39.es/ecma262/#prod-ReservedWord, and the reserved words of strict mode
 const TYPESCRIPT = new Set(
   `arguments await break case catch class const continue debugger default delete do else enum eval export extends false
    finally for function if implements import in instanceof interface let new null package private protected public return
    static super switch this throw true try typeof undefined var void while with yield`.split(/\s+/),
 );
 
-// What PostgreSQL lists: SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')
+// The output of PostgreSQL: SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')
 const SQL = new Set(
   `all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
    concurrently constraint create cross current_catalog current_date current_role current_schema current_time

@@ -1,4 +1,4 @@
-// B3: what `nest new` and the pages of docs.nestjs.com and nestjs-pino give who follows them, and no more.
+// Baseline B3: the output of `nest new`, extended as described on docs.nestjs.com and in the nestjs-pino README.
 import { ValidationPipe } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';

@@ -17,7 +17,7 @@ export class VouchersService {
 
   async findAll(limit: number, active?: boolean) {
     const rows = await this.vouchersRepository.find({
-      where: active === undefined ? {} : { active }, // TypeORM refuses undefined
+      where: active === undefined ? {} : { active }, // TypeORM rejects undefined
       order: { createdAt: 'DESC', id: 'DESC' },
       take: limit + 1,
     });
