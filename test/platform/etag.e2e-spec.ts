@@ -3,6 +3,7 @@ import { createOpenApiDocument } from '../../src/platform/openapi/openapi-docume
 import { findOperation } from '../support/openapi.js';
 import type { TestApp } from '../support/test-app.js';
 import { createTestNote, createTestNotesApp } from '../support/test-notes.js';
+import { until } from '../support/until.js';
 
 const MATCHING = ['"1"', '*', '"some,thing",, "1"', 'W/"7" ,\t"1"'];
 const STALE = ['"2"', 'W/"1"', '"some,thing"'];
@@ -11,7 +12,7 @@ const MALFORMED = ['1', '"1', '"1""2"', '"1", *'];
 let sut: TestApp;
 let secondInstance: TestApp;
 beforeAll(async () => {
-  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000' };
+  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000', DATABASE_STATEMENT_TIMEOUT_MS: '20000' };
   sut = await createTestNotesApp({ env });
   secondInstance = await createTestNotesApp({ env, database: sut.database });
 });
@@ -60,15 +61,17 @@ describe('PATCH /v1/test-notes/:id', () => {
     expect(body.errors).toMatchObject([{ in: 'header', pointer: '#/If-Match' }]);
   });
 
-  /** Sends the changes at the same time, to the two instances in turn. */
-  const updateConcurrently = (id: string, changes: object[], headers: Record<string, string> = {}) =>
-    Promise.all(
-      changes.map(async (change, index) => {
-        const { http } = index % 2 === 0 ? sut : secondInstance;
-        const { status } = await http.patch(`/v1/test-notes/${id}`).set(headers).send(change);
-        return status;
-      }),
-    );
+  /** Sends the changes to the two instances in turn. All of them wait for the row before the first is applied. */
+  async function updateConcurrently(id: string, changes: object[], headers: Record<string, string> = {}) {
+    const row = await sut.database.hold('SELECT FROM test_notes WHERE id = $1 FOR UPDATE', [id]);
+    const updates = changes.map(async (change, index) => {
+      const { http } = index % 2 === 0 ? sut : secondInstance;
+      return (await http.patch(`/v1/test-notes/${id}`).set(headers).send(change)).status;
+    });
+    await until(async () => (await sut.database.countLockWaits()) === changes.length);
+    await row.release();
+    return Promise.all(updates);
+  }
 
   it('applies one of 20 concurrent updates with the same If-Match', async () => {
     const { id } = await createTestNote(sut);
