@@ -23,11 +23,11 @@ export function requireEngine() {
 
 function findMissing() {
   if (process.platform !== 'linux') {
-    return 'Linux: the database is a Unix socket, as with Cloud SQL, which a virtual machine does not share.';
+    return 'Linux: the Unix socket of the database, as with Cloud SQL, is not shared with a virtual machine.';
   }
   const { status, error, stderr } = spawnSync('docker', ['info'], { encoding: 'utf8' });
-  if (error) return 'Docker, and there is no `docker` on PATH.';
-  return status === 0 ? undefined : `a Docker engine, and none answers: ${stderr.trim()}`;
+  if (error) return '`docker` on PATH.';
+  return status === 0 ? undefined : `a running Docker engine: ${stderr.trim()}`;
 }
 
 /** Builds docker/Dockerfile as the pipeline does, unless IMAGE is set. @returns the name of the image */

@@ -10,11 +10,11 @@ const MAX_MEGABYTES = 12;
 /** Checks the configuration and the files of the image: only what the service needs to run. */
 export async function inspectImage(image) {
   const { Config: config } = JSON.parse(await docker('image', 'inspect', image))[0];
-  assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user is a number, and not root');
-  assert.match(config.Entrypoint[0], /\/node$/, 'process 1 is Node, not a shell');
+  assert.match(config.User, /^[1-9]\d*(:\d+)?$/, 'the user must be numeric and not root');
+  assert.match(config.Entrypoint[0], /\/node$/, 'process 1 must be Node');
 
   const commit = config.Labels['org.opencontainers.image.revision'];
-  assert.match(commit, /^[0-9a-f]{7,40}$/, 'a label tells the commit');
+  assert.match(commit, /^[0-9a-f]{7,40}$/, 'a label must name the commit');
 
   const files = await listFiles(image);
   const names = [...files.keys()];
@@ -27,9 +27,9 @@ export async function inspectImage(image) {
   assert.deepEqual(present, []);
 
   const compiled = `{ cachedData: fs.readFileSync('dist/app.cache') }`;
-  const refused = `new vm.Script(fs.readFileSync('dist/app.js', 'latin1'), ${compiled}).cachedDataRejected`;
-  const answer = await docker('run', '--rm', '--label', LABEL, image, '-p', refused);
-  assert.equal(answer.trim(), 'false', 'V8 takes what is compiled');
+  const rejected = `new vm.Script(fs.readFileSync('dist/app.js', 'latin1'), ${compiled}).cachedDataRejected`;
+  const output = await docker('run', '--rm', '--label', LABEL, image, '-p', rejected);
+  assert.equal(output.trim(), 'false', 'V8 must accept the code cache');
 
   const ours = names.filter((name) => name.startsWith('app/')).map((name) => files.get(name));
   const megabytes = ours.reduce((sum, size) => sum + size, 0) / 1e6;
@@ -37,7 +37,7 @@ export async function inspectImage(image) {
   return { commit, text: `user ${config.User}; ${megabytes.toFixed(1)} MB in /app; no shell, no npm, no sources` };
 }
 
-/** @returns the size of each file of the image by its name */
+/** @returns the size of each file by its name */
 async function listFiles(image) {
   const container = await docker('create', '--label', LABEL, image);
   const exported = spawn('docker', ['export', container], { stdio: ['ignore', 'pipe', 'inherit'] });

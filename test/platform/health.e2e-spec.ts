@@ -8,7 +8,9 @@ import { until } from '../support/until.js';
 
 let sut: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp({ env: { DATABASE_STARTUP_WARN_AFTER_MS: '12345', DATABASE_POOL_MAX: '2' } });
+  sut = await createTestApp({
+    env: { DATABASE_STARTUP_WARN_AFTER_MS: '12345', DATABASE_POOL_MAX: '2', DATABASE_STATEMENT_TIMEOUT_MS: '60000' },
+  });
 });
 afterAll(() => sut.close());
 

@@ -89,14 +89,15 @@ describe('response headers', () => {
   });
 });
 
-describe('the server', () => {
-  it('keeps idle connections longer than the load balancer, and limits the time to receive a request', () => {
-    const { headersTimeout, requestTimeout, keepAliveTimeout } = sut.app.getHttpServer();
-    expect({ headersTimeout, requestTimeout, keepAliveTimeout }).toEqual({
-      headersTimeout: 15_000,
-      requestTimeout: 30_000,
-      keepAliveTimeout: 620_000,
-    });
+describe('connections', () => {
+  it('stay open longer than those of the load balancer, which are idle for 600 s at most', () => {
+    expect(sut.app.getHttpServer().keepAliveTimeout).toBeGreaterThan(600_000);
+  });
+
+  it('have 30 s at most to send a request', () => {
+    const { headersTimeout, requestTimeout } = sut.app.getHttpServer();
+    expect(headersTimeout).toBeLessThanOrEqual(requestTimeout);
+    expect(requestTimeout).toBeLessThanOrEqual(30_000);
   });
 });
 

@@ -12,7 +12,7 @@ import { until } from '../support/until.js';
 let sut: TestApp;
 let secondInstance: TestApp;
 beforeAll(async () => {
-  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000' };
+  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000', DATABASE_STATEMENT_TIMEOUT_MS: '20000' };
   sut = await createTestNotesApp({ env });
   secondInstance = await createTestNotesApp({ env, database: sut.database });
 });
