@@ -18,7 +18,7 @@ export async function inspectImage(image) {
 
   const files = await listFiles(image);
   const names = [...files.keys()];
-  const unwanted = names.filter((name) => /(^|\/)(sh|bash|busybox|npm|npx|apt)$|\.(map|ts|mts|cts)$|\.env/.test(name));
+  const unwanted = names.filter((name) => /(^|\/)(sh|bash|busybox|npm|npx|apt)$|\.(ts|mts|cts)$|\.env/.test(name));
   assert.deepEqual(unwanted, []);
   const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
   const present = Object.keys(devDependencies).filter((name) =>
