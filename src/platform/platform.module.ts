@@ -47,14 +47,16 @@ export function configureApp(app: NestExpressApplication): void {
   app.set('trust proxy', env.TRUST_PROXY_HOPS); // request.ip is the address that the first trusted proxy saw
   app.set('etag', false); // only versioned resources have an ETag
 
-  // 1. Request id, request log, security headers, CORS: every response has them, rejections included.
-  app.use(requestId, requestLog(app.get(ROOT_LOGGER), env), securityHeaders);
+  // 1. Request id, security headers, CORS: every response has them, rejections included.
+  app.use(requestId, securityHeaders);
   enableCors(app, env);
-  // 2. Rate limit per client address. It counts unknown routes and wrong methods too.
-  app.use(addressRateLimit(env.RATE_LIMIT_PER_MINUTE));
-  // 3. Load shedding, before anything expensive. The interceptor below counts running handlers.
+  // 2. Load shedding, before anything expensive. The interceptor below counts running handlers.
   app.use(app.get(ConcurrencyLimit).middleware);
-  // 4. Method known for the route: 405. An unknown route falls through to Nest's 404.
+  // 3. Request log.
+  app.use(requestLog(app.get(ROOT_LOGGER), env));
+  // 4. Rate limit per client address. It counts unknown routes and wrong methods too.
+  app.use(addressRateLimit(env.RATE_LIMIT_PER_MINUTE));
+  // 5. Method known for the route: 405. An unknown route falls through to Nest's 404.
   app.use(methodNotAllowed(app));
   if (env.DOCS_ENABLED) serveDocs(app, env);
 
@@ -66,15 +68,15 @@ export function configureApp(app: NestExpressApplication): void {
 @Module({
   controllers: [ServiceInfoController],
   providers: [
-    // 5. Authentication and scopes (deny by default), then the rate limit per principal.
+    // 6. Authentication and scopes (deny by default), then the rate limit per principal.
     { provide: APP_GUARD, useClass: AuthGuard },
     { provide: APP_GUARD, useClass: PrincipalRateLimitGuard },
-    // 6. Body, only where the route declares one.
+    // 7. Body, only where the route declares one.
     { provide: APP_INTERCEPTOR, useClass: RequestBodyInterceptor },
-    // 7. Concurrency limit: counts running handlers, not bodies that are still arriving.
+    // 8. Concurrency limit: counts running handlers, not bodies that are still arriving.
     ConcurrencyLimit,
     { provide: APP_INTERCEPTOR, useExisting: ConcurrencyLimit },
-    // 8. Deadline, one retry of reads, validation; then the handler. Failures become problems.
+    // 9. Deadline, one retry of reads, validation; then the handler. Failures become problems.
     { provide: APP_INTERCEPTOR, useClass: HandlerTimeoutInterceptor },
     { provide: APP_INTERCEPTOR, useClass: RetryReadsInterceptor },
     { provide: APP_PIPE, useClass: RequestValidationPipe },

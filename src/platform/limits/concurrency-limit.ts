@@ -17,6 +17,7 @@ export class ConcurrencyLimit implements NestInterceptor {
   private readonly logger = new Logger(ConcurrencyLimit.name);
   private readonly rejection = new Problem(overloaded, { headers: { 'Retry-After': '1' } });
   private running = 0;
+  private rejected = 0;
   private loggedAt = -Infinity;
 
   constructor(private readonly env: Env) {}
@@ -25,7 +26,6 @@ export class ConcurrencyLimit implements NestInterceptor {
     if (!this.isExceeded(request)) return next();
     // Without an exception, which would cost more than the response.
     const { details, headers } = this.rejection;
-    response.locals.problem = details;
     response.writeHead(details.status, { 'Content-Type': 'application/problem+json', ...headers });
     response.end(JSON.stringify({ ...details, requestId: request.id }));
   };
@@ -39,9 +39,11 @@ export class ConcurrencyLimit implements NestInterceptor {
 
   private isExceeded({ path }: Request): boolean {
     if (this.running < this.env.CONCURRENCY_LIMIT || isHealthPath(path)) return false;
+    this.rejected++;
     if (performance.now() - this.loggedAt > LOG_INTERVAL_MS) {
+      this.logger.warn(`Rejected ${this.rejected} requests: ${this.running} are running (CONCURRENCY_LIMIT)`);
+      this.rejected = 0;
       this.loggedAt = performance.now();
-      this.logger.warn(`Rejecting requests: ${this.running} are running (CONCURRENCY_LIMIT)`);
     }
     return true;
   }
