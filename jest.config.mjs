@@ -5,11 +5,12 @@ const shared = {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {
     '\\.ts$': [
-      '@swc/jest',
+      '<rootDir>/tools/build/jest-transform.mjs',
       {
         jsc: {
           target: 'es2024',
           parser: { syntax: 'typescript', decorators: true },
+          experimental: { keepImportAttributes: true },
           transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: true },
         },
         module: { type: 'es6' },
@@ -25,7 +26,8 @@ const CHILD_PROCESSES = [
   'src/api-keys.ts', // test/platform/api-keys.e2e-spec.ts
   'src/platform/auth/api-key-repository.ts', // test/platform/api-keys.e2e-spec.ts
   'src/platform/config/config.module.ts', // test/platform/boot.e2e-spec.ts
-  'src/platform/lifecycle/report-crashes.ts', // test/platform/shutdown.e2e-spec.ts
+  'src/platform/lifecycle/assert-can-listen.ts', // test/platform/boot.e2e-spec.ts
+  'src/platform/lifecycle/report-crashes.ts', // test/platform/boot.e2e-spec.ts
 ];
 
 /** @type {import('jest').Config} */
@@ -35,7 +37,7 @@ export default {
     {
       ...shared,
       displayName: 'unit',
-      testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/repository/**/*.spec.ts'],
+      testMatch: ['<rootDir>/src/**/*.spec.ts', '<rootDir>/test/{platform,repository}/**/*.spec.ts'],
     },
     // Starts PostgreSQL, and builds dist/ if it is stale.
     {

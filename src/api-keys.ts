@@ -1,3 +1,4 @@
+import './platform/lifecycle/report-crashes.js'; // first, because it also reports failed imports
 import { parseArgs } from 'node:util';
 import type { Repository } from 'typeorm';
 import { createApiKey } from './platform/auth/api-key.js';
@@ -23,6 +24,7 @@ const {
 void run();
 
 async function run(): Promise<void> {
+  if (options.help) return console.log(USAGE);
   try {
     if (more.length > 0) throw new Error(USAGE);
     if (command === 'create' && !operand) await create();
@@ -86,8 +88,12 @@ async function revoke(id: string): Promise<void> {
 }
 
 /** In production the output is a log, where a key must not appear. */
+function isProduction(): boolean {
+  return !['', 'development', 'test'].includes(process.env.NODE_ENV ?? '');
+}
+
 function createKey() {
-  if (!['', 'development', 'test'].includes(process.env.NODE_ENV ?? '')) {
+  if (isProduction()) {
     throw new Error(
       'Cannot create a key in production, where the output is a log. Run `npm run api-keys -- create --offline` on your ' +
         'machine, then run this command with the printed --id and --hash.',
@@ -151,6 +157,7 @@ function parse() {
         hash: { type: 'string' },
         offline: { type: 'boolean' },
         json: { type: 'boolean' },
+        help: { type: 'boolean' },
       },
     });
   } catch (error) {
@@ -158,7 +165,12 @@ function parse() {
   }
 }
 
+/** In production a log reads the line. */
 function fail(error: unknown): never {
-  console.error(error instanceof Error ? error.message : String(error));
+  const text = error instanceof Error ? error.message : String(error);
+  // parseArgs() adds advice that does not apply here.
+  const message = text.startsWith('Unknown option') ? `${text.split('. ', 1)[0]}. Run: api-keys --help` : text;
+  const line = { severity: 'CRITICAL', time: new Date().toISOString(), message };
+  console.error(isProduction() ? JSON.stringify(line) : message);
   process.exit(1);
 }

@@ -1,15 +1,15 @@
+import './platform/lifecycle/report-crashes.js'; // first, because it also reports failed imports
 import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 import { appOptions, configureApp } from './platform/platform.module.js';
-import { loadEnv, loggingEnv } from './platform/config/env.js';
-import { createLogger } from './platform/logging/logger.js';
-import { reportCrashes } from './platform/lifecycle/report-crashes.js';
+import { loadEnv } from './platform/config/env.js';
+import { assertCanListen } from './platform/lifecycle/assert-can-listen.js';
 
 async function bootstrap(): Promise<void> {
-  reportCrashes(await createLogger(loggingEnv(process.env)));
   const { HOST, PORT } = loadEnv(process.env);
+  await assertCanListen(HOST, PORT);
 
   const app = await NestFactory.create<NestExpressApplication>(AppModule, appOptions);
   configureApp(app);

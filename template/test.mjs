@@ -29,7 +29,8 @@ try {
   const specs = files.filter((file) => file.endsWith('.spec.ts')); // to Jest, a pattern
   const tests = files.filter((file) => !specs.includes(file));
   if (specs.length > 0) run(...JEST, ...specs);
-  if (tests.length > 0) run('--test', ...tests);
+  // Two files at a time: most of them wait for processes.
+  if (tests.length > 0) run('--test', '--test-concurrency=2', ...tests);
   if (options.gcloud && judge(calls) > 0) process.exitCode = 1;
   rmSync(folder, { recursive: true });
 } catch (error) {

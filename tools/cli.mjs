@@ -8,8 +8,12 @@ const NPM_OPTIONS = new Set(['help', 'json', 'offline', 'yes']);
 /** A wrong option or operand. Its message is printed with the synopsis. */
 export class UsageError extends Error {}
 
+/** Where child processes print: with --json, standard output has only the result. */
+let stdio = 'inherit';
+
 /**
- * Runs a command. The exit code is 1 if `run` throws an Error, whose message is printed.
+ * Runs a command. The exit code is 1 if `run` throws an Error, whose message is printed. With --json, which a command declares
+ * like any other option, the result of `run` or `{ error }` is printed as JSON, and all other output goes to standard error.
  *
  * @param {string} usage the text of --help, which also declares operands and options. The first line has the operands, in
  *   capitals after the --. Each line that begins with two spaces has an option, as in `  --fast` or `  --fields=LIST`.
@@ -18,12 +22,22 @@ export class UsageError extends Error {}
  */
 export async function runCommand(usage, run, args = process.argv.slice(2)) {
   const [synopsis] = usage.split('\n');
+  const { log } = console;
+  const printJson = (result) => log(JSON.stringify(result, undefined, 2));
+  const isJson = args.includes('--json') && usage.includes('\n  --json ');
+  if (isJson) {
+    stdio = ['inherit', process.stderr, 'inherit'];
+    console.log = console.error;
+  }
   try {
     const { values, positionals } = parse(args, synopsis, usage);
-    if (values.help) console.log(usage);
-    else await run(values, positionals);
+    if (values.help) return log(usage);
+    const result = await run(values, positionals);
+    if (isJson) printJson(result);
   } catch (error) {
-    console.error(error instanceof UsageError ? `${error.message}. ${synopsis}` : error.message);
+    const message = error instanceof UsageError ? `${error.message}. ${synopsis}` : error.message;
+    console.error(message);
+    if (isJson) printJson({ error: message.trim() });
     process.exitCode = 1;
   }
 }
@@ -66,7 +80,7 @@ function parseOrReject(config) {
  * @returns {boolean} whether it ended with 0
  */
 export function runNode(args, env = {}) {
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const { status } = spawnSync(process.execPath, args, { stdio, env: { ...process.env, ...env } });
   return status === 0;
 }
 

@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the steps that source this file read its variables
-# Functions of the pipeline's steps. export-settings.sh provides their settings as environment variables.
+# Functions of the pipeline's steps. export-variables.sh provides their settings as environment variables.
 # shellcheck source=deploy/lib/gcloud.sh
 . "$(dirname "$0")/../lib/gcloud.sh"
 
 # The summary lists how long each step took, and explains a failure from its output.
 exec > >(tee -a "$RUNNER_TEMP/pipeline.log") 2>&1
-trap 'rm -f "$errors"; echo "$(basename "$0" .sh) $SECONDS" >>"$RUNNER_TEMP/timings"' EXIT
+step=$(basename "$0" .sh)${1:+ $1}
+trap 'rm -f "$errors"; echo "$SECONDS $step" >>"$RUNNER_TEMP/timings"' EXIT
 
 # GitHub also shows an error at the top of the run's page.
 fail() { # fail MESSAGE: what is wrong, then what to do
@@ -23,6 +24,11 @@ validate_digest() { # validate_digest DIGEST
     fail "Expected an image digest, got '$1'. GitHub drops an output that contains the text of a secret: check the repository's secrets."
 }
 
+# The number of the commit's newest migration.
+newest_migration() {
+  printf '%s\n' src/migrations/[0-9]* | sed 's|.*/||; s|[^0-9].*||' | sort -n | tail -n 1
+}
+
 # render MANIFEST: prints it with each ${NAME} replaced by the environment variable NAME
 render() {
   local name list=''
@@ -33,13 +39,37 @@ render() {
   envsubst "$list" <"$1"
 }
 
-# newest_version SECRET: stores the number of the newest enabled version in $version. With `latest`, two instances of one
-# revision could have different passwords.
+# Reads the settings of $ENVIRONMENT. Exports those that are placeholders of deploy/service.yaml, and the others as JSON, in
+# $SERVICE_ENV.
+read_settings() {
+  local variables name kind value entries=''
+  variables=$(rows variables.txt | awk '{ printf "$%s ", $2 }')
+  # shellcheck disable=SC2153 # from export-variables.sh
+  settings "$ENVIRONMENT" >"$RUNNER_TEMP/settings"
+  while read -r -u 3 name kind value; do
+    if [[ $kind == secret ]]; then
+      newest_version "$GCP_SERVICE-$value"
+      entries+=$(jq --null-input --arg name "$name" --arg secret "$GCP_SERVICE-$value" --arg version "$version" \
+        '{ $name, valueFrom: { secretKeyRef: { name: $secret, key: $version } } }')
+    elif grep -q "^ *[^# ].*[$]{$name}" deploy/service.yaml; then
+      export "$name=$value"
+    else
+      entries+=$(jq --null-input --arg name "$name" --arg value "$(envsubst "$variables" <<<"$value")" '{ $name, $value }')
+    fi
+  done 3<"$RUNNER_TEMP/settings"
+  SERVICE_ENV=$(jq --slurp --compact-output . <<<"$entries")
+  export SERVICE_ENV
+}
+
+# newest_version SECRET: stores the number of the newest enabled version in $version
 newest_version() {
-  attempt gcloud secrets versions list "$1" --project="$GCP_PROJECT_ID" --filter=state=ENABLED --format='value(name.basename())' ||
-    fail "Cannot list the versions of the secret $1. $(error_message)"
+  enabled_versions "$1" || fail "Cannot list the versions of the secret $1. $(error_message)"
   version=$(sort -n <<<"$output" | tail -n 1)
   [[ -n $version ]] || fail "The secret $1 has no enabled version. Run: gcloud secrets versions add $1 --project=$GCP_PROJECT_ID --data-file=FILE"
+}
+
+enabled_versions() { # enabled_versions SECRET: stores their numbers in $output
+  attempt gcloud secrets versions list "$1" --project="$GCP_PROJECT_ID" --filter=state=ENABLED --format='value(name.basename())'
 }
 
 describe_service() { # stores the service as JSON in $output
@@ -47,8 +77,26 @@ describe_service() { # stores the service as JSON in $output
     fail "Cannot read the service $GCP_SERVICE. $(error_message)"
 }
 
-# "true" for a public service. gcloud writes True.
-readonly INVOKER_IAM_DISABLED_FILTER='.metadata.annotations["run.googleapis.com/invoker-iam-disabled"] // "false" | ascii_downcase'
+# true when Cloud Run checks the callers of the service in $output. gcloud writes True, the API true.
+is_private() {
+  jq '.metadata.annotations["run.googleapis.com/invoker-iam-disabled"] // "false" | ascii_downcase != "true"' <<<"$output"
+}
+
+tag_url() { # tag_url TAG REVISION: the address of the tag, if it has this revision, in the service in $output
+  jq --raw-output --arg tag "$1" --arg revision "$2" '.status.traffic[]? | select(.tag == $tag and .revisionName == $revision).url' <<<"$output"
+}
+
+label() { # label NAME: of the service, job or revision in $output
+  jq --raw-output --arg name "$1" '.metadata.labels[$name] // ""' <<<"$output"
+}
+
+# kept labels|annotations: those of the service or job in $output that a replace must pass on, as JSON. Google or gcloud
+# writes the others. The values stay as they are: gcloud's own updates send them back in this way.
+kept() {
+  jq --compact-output --arg field "$1" '.metadata[$field] // {} | with_entries(select(.key
+    | test("^(serving\\.knative\\.dev|cloud\\.googleapis\\.com)/|^run\\.googleapis\\.com/(client-name|client-version|ingress-status|operation-id|urls)$")
+    | not))' <<<"$output"
+}
 
 # traffic_split spec|status: the requested or the actual split of the service in $output, a line "REVISION PERCENT" for
 # each revision with traffic, largest first

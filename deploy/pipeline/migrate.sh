@@ -6,10 +6,22 @@
 job=$GCP_SERVICE-migrate
 
 validate_digest "$DIGEST"
+read_settings
 newest_version "$GCP_SERVICE-migrator-database-url"
-export IMAGE=$IMAGE_NAME@$DIGEST MIGRATOR_DATABASE_URL_VERSION=$version
+JOB_ENV=$(jq --compact-output --arg secret "$GCP_SERVICE-migrator-database-url" --arg version "$version" '
+  map(if .name == "DATABASE_URL" then .valueFrom.secretKeyRef = { name: $secret, key: $version } else . end
+    | select(.name == "DATABASE_URL" or (.value and (.name | test("^(NODE_OPTIONS$|DATABASE_|LOG_)")))))' <<<"$SERVICE_ENV")
+
+attempt gcloud run jobs describe "$job" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" --format=json ||
+  fail "Cannot read the job $job. $(error_message)"
+JOB_LABELS=$(kept labels)
+JOB_ANNOTATIONS=$(kept annotations)
+# The label never goes back: an older commit does not undo migrations.
+NEWEST_MIGRATION=$({ newest_migration && label newest-migration; } | sort -n | tail -n 1)
+export IMAGE=$IMAGE_NAME@$DIGEST JOB_ENV JOB_LABELS JOB_ANNOTATIONS NEWEST_MIGRATION
 
 render deploy/migrate-job.yaml >"$RUNNER_TEMP/migrate-job.yaml"
+# Cloud Run validates the job here, before anything runs: this command has no dry run.
 gcloud run jobs replace "$RUNNER_TEMP/migrate-job.yaml" --region="$GCP_REGION" --project="$GCP_PROJECT_ID"
 
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)

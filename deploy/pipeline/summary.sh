@@ -25,12 +25,13 @@ revision_link() { # revision_link NAME
   row Revision "$(revision_link "${REVISION:-}")"
   row 'Previous revision' "$(revision_link "${PREVIOUS_REVISION:-}")"
   [[ ! -f $RUNNER_TEMP/verdicts ]] || while read -r verdict; do row Canary "$verdict"; done <"$RUNNER_TEMP/verdicts"
-  [[ ! -f $RUNNER_TEMP/timings ]] || while read -r step seconds; do row "$step" "$seconds s"; done <"$RUNNER_TEMP/timings"
+  [[ ! -f $RUNNER_TEMP/notes ]] || while read -r note; do row Note "$note"; done <"$RUNNER_TEMP/notes"
+  [[ ! -f $RUNNER_TEMP/timings ]] || while read -r seconds step; do row "$step" "$seconds s"; done <"$RUNNER_TEMP/timings"
   row URL "${URL:-}"
   row Logs "${GCP_PROJECT_ID:+[Cloud Logging]($console/logs/query?project=$GCP_PROJECT_ID)}"
   echo
   if [[ $STATUS != success ]]; then
     [[ $SETUP != failure ]] || echo 'The sign-in to Google Cloud failed. Pass the log of that step to: npm run doctor -- --explain'
-    [[ ! -f $log ]] || node "$(dirname "$0")/../../tools/doctor/doctor.mjs" --explain --markdown <"$log"
+    [[ ! -f $log ]] || node "$(dirname "$0")/../../tools/doctor/doctor.mjs" --explain --markdown <"$log" || true
   fi
 } >>"$GITHUB_STEP_SUMMARY"

@@ -1,7 +1,15 @@
 import { ApiProperty, ApiPropertyOptional, PartialType } from '@nestjs/swagger';
-import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Matches, Max, Min } from 'class-validator';
 import { PageQueryDto } from '../platform/http/page-query.dto.js';
-import { IsDateTime, IsJsonObject, OptionalNotNull, ParseBoolean, UpperCase } from '../platform/http/validators.js';
+import {
+  IsDateTime,
+  IsJsonObject,
+  Length,
+  MaxLength,
+  OptionalNotNull,
+  ParseBoolean,
+  UpperCase,
+} from '../platform/http/validators.js';
 
 export class CreateVoucherDto {
   /**
@@ -60,7 +68,7 @@ export class ListVouchersDto extends PageQueryDto {
   @IsIn(SORTS)
   sort: (typeof SORTS)[number] = '-createdAt';
 
-  /** Searches code and description, ignoring case */
+  /** Searches code and description, ignoring case. One or two characters match the beginning of the code */
   @IsOptional()
   @IsString()
   @Length(1, 100)

@@ -14,6 +14,17 @@ import {
 @Unique('UQ_vouchers_code', ['code'])
 @Check('CK_vouchers_redemptions', 'redemptions BETWEEN 0 AND max_redemptions')
 @Index('IX_vouchers_created_at', ['createdAt', 'id'])
+@Index('IX_vouchers_expires_at', { synchronize: false })
+@Index('IX_vouchers_redemptions', ['redemptions', 'id'])
+@Index('IX_vouchers_active', ['active', 'createdAt', 'id'])
+@Index('IX_vouchers_active_by_code', ['active', 'code', 'id'])
+@Index('IX_vouchers_active_by_expires_at', { synchronize: false })
+@Index('IX_vouchers_active_by_redemptions', ['active', 'redemptions', 'id'])
+@Index('IX_vouchers_open', ['open', 'createdAt', 'id'])
+@Index('IX_vouchers_open_by_code', ['open', 'code', 'id'])
+@Index('IX_vouchers_open_by_expires_at', { synchronize: false })
+@Index('IX_vouchers_open_by_redemptions', ['open', 'redemptions', 'id'])
+@Index('IX_vouchers_search', { synchronize: false })
 export class Voucher {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'PK_vouchers' })
   id!: string;
@@ -40,6 +51,10 @@ export class Voucher {
 
   @Column({ type: 'boolean', default: true })
   active!: boolean;
+
+  // Redeemable, or expired since a list last closed expired vouchers. Set by a trigger, because now() cannot be in an index.
+  @Column({ type: 'boolean', nullable: true, select: false, insert: false, update: false })
+  open!: boolean;
 
   @VersionColumn({ default: 1 })
   version!: number;

@@ -8,6 +8,7 @@ import { OptionalBody } from '../platform/http/optional-body.decorator.js';
 import { toDto, toPageDto } from '../platform/http/to-dto.js';
 import { IdempotentRequest } from '../platform/idempotency/idempotent-request.decorator.js';
 import { ApiProblems } from '../platform/problems/api-problems.decorator.js';
+import { queryTooBroad } from '../platform/problems/problem-types.js';
 import {
   CreateVoucherDto,
   ListVouchersDto,
@@ -39,11 +40,12 @@ export class VouchersController {
   /** Lists vouchers in pages */
   @Get()
   @RequireScopes('vouchers:read')
+  @ApiProblems(queryTooBroad)
   async list(@Query() query: ListVouchersDto): Promise<VoucherPageDto> {
     return toPageDto(VoucherDto, await this.vouchers.list(query));
   }
 
-  /** Counts all vouchers */
+  /** Counts all vouchers; may lag behind by 60 seconds */
   @Get('stats')
   @RequireScopes('vouchers:read')
   stats(): Promise<VoucherStatsDto> {

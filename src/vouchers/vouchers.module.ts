@@ -4,10 +4,11 @@ import { IdempotencyModule } from '../platform/idempotency/idempotency.module.js
 import { Voucher } from './voucher.entity.js';
 import { VouchersController } from './vouchers.controller.js';
 import { VouchersService } from './vouchers.service.js';
+import { VouchersTools } from './vouchers.tools.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([Voucher]), IdempotencyModule],
   controllers: [VouchersController],
-  providers: [VouchersService],
+  providers: [VouchersService, VouchersTools],
 })
 export class VouchersModule {}

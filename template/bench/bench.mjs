@@ -13,16 +13,20 @@ import { measureLatency } from './latency.mjs';
 import { measureLayer } from './layer.mjs';
 import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
 import { buildStock } from './baselines/build.mjs';
+import { checkPlans } from './plans.mjs';
 import { goalsTable, judge, mediansTable } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
+import { measureRows } from './rows.mjs';
 import { killServices, SERVICES, startService } from './services.mjs';
 import { measureSettings, measureThroughput } from './throughput.mjs';
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
   --quick             fewer and shorter rounds: a first look in three minutes
   --only=PART,PART    only these parts: boot, cold, throughput, latency, settings
+  --rows=N            only the time of requests with 10,000 rows and with N, up to 10,000,000, in each table
+  --plans=N           only checks with N rows that no list scans a table: exits with 1 if one does
   --help              this text
---quick and --only do not write the results.`;
+--quick, --only, --rows and --plans do not write the results.`;
 
 const NAMES = Object.keys(SERVICES);
 
@@ -81,15 +85,23 @@ try {
 
 function parse() {
   const flag = { type: 'boolean', default: false };
-  const { values } = parseArgs({ options: { quick: flag, help: flag, only: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { quick: flag, help: flag, only: { type: 'string' }, rows: { type: 'string' }, plans: { type: 'string' } },
+  });
+  for (const number of [values.rows, values.plans].filter(Boolean)) {
+    if (!(number >= 1 && number <= 10_000_000)) throw new Error(USAGE);
+  }
   const parts = values.only?.split(',') ?? Object.keys(PARTS);
   if (!parts.every((part) => Object.hasOwn(PARTS, part))) throw new Error(USAGE);
   return { ...values, parts };
 }
 
-async function bench({ quick, only, parts }) {
+async function bench({ quick, only, rows, plans, parts }) {
   console.log('Building …');
   build();
+  if (plans) return console.log(await checkPlans(Number(plans)));
+  if (rows) return console.log(`\n${await measureRows(Number(rows))}`);
+  buildStock();
   if (await isBusy()) console.log('Another process is using the CPU. Expect wide spreads.');
   const pinning = isPinned
     ? 'The service runs on a dedicated core.'
@@ -120,7 +132,6 @@ async function bench({ quick, only, parts }) {
 function build() {
   const { status } = spawnSync(process.execPath, ['--run', 'build'], { stdio: ['ignore', 'ignore', 'inherit'] });
   if (status !== 0) throw new Error('The build failed. Run npm run build for details.');
-  buildStock();
 }
 
 async function proveSameWork(database) {

@@ -8,6 +8,7 @@ import { describe, test } from 'node:test';
 import { drawChart } from './chart.mjs';
 import { copiedInLastStage } from './layer.mjs';
 import { openLoop } from './load.mjs';
+import { problemsIn } from './plans.mjs';
 import { startProxy } from './postgres-proxy.mjs';
 import { goalsTable, judge, mediansTable } from './report.mjs';
 import { median, quantile, ratio, spread } from './statistics.mjs';
@@ -70,6 +71,29 @@ describe('a verdict', () => {
     );
     assert.match(goalsTable(judge({ files: { ours: [12] } })), /JavaScript files loaded at boot +12 +≤ 15 +met/);
     assert.match(mediansTable({ files: { ours: [12], http: [70] } }), /JavaScript files loaded at boot +12 +70/);
+  });
+});
+
+describe('a plan', () => {
+  const problemsOf = (...nodes) => problemsIn(new Map([['/v1/vouchers', [{ text: 'SELECT', nodes }]]]));
+  const table = { 'Relation Name': 'vouchers' };
+
+  test('reads rows from an index', () => {
+    assert.deepEqual(problemsOf({ ...table, 'Node Type': 'Index Scan', 'Actual Rows': 21, 'Actual Loops': 1 }), []);
+  });
+
+  for (const [title, node] of Object.entries({
+    'a scan of the table': { 'Node Type': 'Seq Scan', 'Actual Rows': 1 },
+    'many rows': { 'Node Type': 'Index Scan', 'Actual Rows': 20_000 },
+    'many loops': { 'Node Type': 'Index Scan', 'Actual Rows': 1, 'Actual Loops': 20_000 },
+    'many rows that a filter removes': { 'Node Type': 'Index Scan', 'Rows Removed by Filter': 20_000 },
+    'many rows to sort': { 'Node Type': 'Sort', 'Actual Rows': 20_000 },
+  })) {
+    test(`fails for ${title}`, () => assert.equal(problemsOf({ ...table, ...node }).length, 1));
+  }
+
+  test('is required for each list', () => {
+    assert.deepEqual(problemsOf({ 'Relation Name': 'api_keys' }), ['/v1/vouchers: no plan was logged']);
   });
 });
 

@@ -46,7 +46,7 @@ export async function startDatabase() {
   }
 }
 
-function migrate(url) {
+export function migrate(url) {
   const env = { ...process.env, DATABASE_URL: url, LOG_LEVEL: 'warn' };
   const { status } = spawnSync(process.execPath, ['dist/migrate.js'], { env, stdio: 'inherit' });
   if (status !== 0) throw new Error('The migrations failed. See the output above.');

@@ -1,7 +1,16 @@
 // `npm run doctor -- --cloud` against the stand-in: a project after deploy/bootstrap.sh and a deployment, then one problem at
 // a time.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -12,7 +21,7 @@ import { fillBin, runScript } from '../standin/workbench.mjs';
 
 /** The tools that the scripts of deploy/ need. */
 const TOOLS = [
-  ...['basename', 'cat', 'cut', 'date', 'dirname', 'env', 'envsubst', 'git', 'grep', 'head', 'jq', 'mktemp'],
+  ...['awk', 'basename', 'cat', 'cut', 'date', 'dirname', 'env', 'envsubst', 'git', 'grep', 'head', 'jq', 'mktemp'],
   ...['paste', 'rm', 'sed', 'sort', 'tac', 'tail', 'tee', 'tr', 'wc'],
 ];
 const COMMIT = 'c0ffee0000000000000000000000000000000000';
@@ -23,6 +32,26 @@ const bin = join(root, 'bin');
 mkdirSync(bin);
 fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
+
+/** A checkout with its own secret and job, which the scripts and the doctor read. */
+const checkout = join(root, 'checkout');
+for (const path of [
+  '.dockerignore',
+  '.gcloudignore',
+  '.github',
+  'deploy',
+  'docker',
+  'docs',
+  'package.json',
+  'src',
+  'tools',
+])
+  cpSync(path, join(checkout, path), { recursive: true });
+appendFileSync(join(checkout, 'deploy/settings.txt'), 'STRIPE_KEY production secret stripe-key\n');
+mkdirSync(join(checkout, 'deploy/jobs'));
+const manifest = readFileSync('tools/generators/job/files/deploy/__name__.yaml.template', 'utf8');
+writeFileSync(join(checkout, 'deploy/jobs/drafts.yaml'), manifest.replaceAll('<%= name %>', 'drafts'));
+appendFileSync(join(checkout, 'deploy/schedules.txt'), 'drafts all Etc/UTC 0 3 * * *\n');
 
 let cloud;
 /** The state after bootstrap and a deployment, the start of every test. */
@@ -39,7 +68,14 @@ before(async () => {
     databaseVersion: 'POSTGRES_18',
     settings: { tier: 'db-custom-1-3840' },
   };
-  state.github['acme/orders'] = { id: '4711', ownerId: '815', isAdministered: true, variables: {} };
+  state.github['acme/orders'] = {
+    ...{ id: '4711', ownerId: '815', isAdministered: true, variables: {} },
+    responses: {
+      'actions/permissions': { enabled: true, allowed_actions: 'all' },
+      'branches/main': { protected: true },
+      'rules/branches/main': [],
+    },
+  };
   for (const role of ['runtime', 'migrator'])
     writeFileSync(join(root, `${role}-url`), `postgresql://orders_${role}:secret@db.example/orders`);
   await succeeds('deploy/bootstrap.sh', [
@@ -47,7 +83,9 @@ before(async () => {
     ...['--with-cloud-build', '--set-vars'],
     ...['--database-url-file', join(root, 'runtime-url'), '--migrator-url-file', join(root, 'migrator-url')],
   ]);
+  state.projects['my-project'].secrets['orders-stripe-key'].versions[1] = { state: 'ENABLED', value: 'sk_live' };
   await deploy();
+  state.projects['my-project'].jobs[`${REGION}/orders-drafts`].executions['orders-drafts-1'] = { succeeded: true };
   healthy = structuredClone(state);
 });
 after(async () => {
@@ -70,7 +108,7 @@ afterEach(() => {
 });
 
 const run = (command, args, env = {}) =>
-  runScript(command, args, { env: { PATH: bin, HOME: root, STANDIN: cloud.url, ...env } });
+  runScript(command, args, { cwd: checkout, env: { PATH: bin, HOME: root, STANDIN: cloud.url, ...env } });
 
 async function succeeds(script, args, env) {
   const result = await run(join(bin, 'bash'), [script, ...args], env);
@@ -92,7 +130,7 @@ async function deploy() {
         .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     );
   const VARIABLES = JSON.stringify(cloud.state.github['acme/orders'].variables);
-  for (const step of ['export-settings', 'build', 'migrate', 'candidate', 'shift-traffic', 'tag-images']) {
+  for (const step of ['export-variables', 'build', 'migrate', 'candidate', 'shift-traffic', 'tag-images', 'jobs']) {
     const { digest, revision, 'previous-revision': previous } = pairs(outputs);
     const own = { DIGEST: digest, REVISION: revision, PREVIOUS_REVISION: previous, STRATEGY: 'all-at-once' };
     await succeeds(`deploy/pipeline/${step}.sh`, [], { ...env, VARIABLES, ...pairs(handedOn), ...own });
@@ -103,7 +141,7 @@ async function deploy() {
 async function examine(args = ['--repo', 'acme/orders'], env = {}) {
   const result = await run(join(bin, 'node'), ['tools/doctor/doctor.mjs', '--cloud', '--json', ...args], env);
   const { checks } = JSON.parse(result.stdout || '{"checks":[]}');
-  const inCloud = checks.filter(({ id }) => id.startsWith('cloud.'));
+  const inCloud = checks.filter(({ id }) => /^(cloud|github)\./.test(id));
   return { ...result, checks: inCloud, wrong: inCloud.filter(({ status }) => status !== 'ok') };
 }
 
@@ -134,13 +172,28 @@ describe('a healthy project', () => {
     assert.deepEqual(wrong, []);
   });
 
+  test('may accept only jobs of a GitHub environment', async () => {
+    provider().attributeCondition += " && assertion.environment=='live'";
+    variables.GCP_GITHUB_ENVIRONMENT = 'live';
+    assert.deepEqual((await examine()).wrong, []);
+  });
+
+  test('needs the same GitHub environment on both sides', async () => {
+    variables.GCP_GITHUB_ENVIRONMENT = 'live';
+    const { wrong } = await examine();
+    assert.match(wrong[0].detail, /^accepts jobs of every GitHub environment, and GCP_GITHUB_ENVIRONMENT is "live"$/);
+    assert.match(wrong[0].fix, /^deploy\/bootstrap\.sh .* --github-environment live$/);
+    provider().attributeCondition += " && assertion.environment=='production'";
+    assert.equal((await examine()).wrong[0].fix, 'gh variable set GCP_GITHUB_ENVIRONMENT --body production');
+  });
+
   test('of another environment is found by its prefixed variables', async () => {
-    const others = Object.entries(variables).map(([name, value]) => [`PRE_PROD_${name}`, value]);
+    const others = Object.entries(variables).map(([name, value]) => [`STAGING_${name}`, value]);
     cloud.state.github['acme/orders'].variables = Object.fromEntries(others);
-    const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'pre-prod']);
+    const { wrong } = await examine(['--repo', 'acme/orders', '--environment', 'staging']);
     assert.deepEqual(
       wrong.map(({ id, detail }) => `${id}: ${detail}`),
-      ['cloud.image: the image of orders-c0ffee0-1-1 lacks the tag serving-pre-prod, so the cleanup may delete it'],
+      ['cloud.image: the image of orders-c0ffee0-1-1 lacks the tag serving-staging, so the cleanup may delete it'],
     );
   });
 
@@ -161,6 +214,34 @@ describe('a healthy project', () => {
   });
 });
 
+describe('--terraform', () => {
+  const terraform = (args) => run(join(bin, 'node'), ['tools/doctor/doctor.mjs', '--terraform', ...args]);
+
+  test('prints an import block for each resource and grant of the project', async () => {
+    const { status, stdout } = await terraform(['--repo', 'acme/orders']);
+    assert.equal(status, 0);
+    const ids = Object.fromEntries(
+      [...stdout.matchAll(/^import \{\n {2}to = (.+)\n {2}id = "(.+)"\n\}$/gm)].map(([, to, id]) => [to, id]),
+    );
+    assert.equal(ids['google_cloud_run_v2_service.service'], `projects/my-project/locations/${REGION}/services/orders`);
+    assert.equal(
+      ids['google_secret_manager_secret.stripe_key_secret'],
+      'projects/my-project/secrets/orders-stripe-key',
+    );
+    assert.equal(
+      ids['google_project_iam_member.runtime_cloudsql_client_on_cloud_sql'],
+      `my-project roles/cloudsql.client serviceAccount:${account('runtime')} main`,
+    );
+    assert.equal(Object.keys(ids).filter((address) => address.includes('_iam_member.')).length, readGrants().length);
+  });
+
+  test('explains why it cannot read the project', async () => {
+    cloud.state.operator = undefined;
+    const { status, stdout, stderr } = await terraform(['--repo', 'acme/orders']);
+    assert.deepEqual([status, stdout, stderr], [2, '', 'gcloud is not signed in (gcloud auth login)\n']);
+  });
+});
+
 describe('each grant of deploy/grants.txt', () => {
   const policies = () => ({
     project: project.policy,
@@ -172,12 +253,14 @@ describe('each grant of deploy/grants.txt', () => {
     repository: registry().policy,
     service: service().policy,
     job: project.jobs[`${REGION}/orders-migrate`].policy,
+    own_jobs: project.jobs[`${REGION}/orders-drafts`].policy,
     runtime_secret: project.secrets['orders-database-url'].policy,
     migrator_secret: project.secrets['orders-migrator-database-url'].policy,
+    own_secrets: project.secrets['orders-stripe-key'].policy,
     build_bucket: project.buckets['my-project-orders-source'].policy,
     build_log_bucket: project.buckets['my-project-orders-logs'].policy,
   });
-  const NAMES = { deployer: 'deploy', runtime: 'runtime', migrator: 'migrate', builder: 'build' };
+  const NAMES = { deployer: 'deploy', runtime: 'runtime', migrator: 'migrate', scheduler: 'cron', builder: 'build' };
 
   for (const { principal, role, resource, failure } of readGrants()) {
     test(`reports ${principal} without ${role} on ${resource}`, async () => {
@@ -190,7 +273,9 @@ describe('each grant of deploy/grants.txt', () => {
       assert.equal(status, 1);
       assert.deepEqual(
         wrong.map(({ id }) => id),
-        [`cloud.grant.${principal}.${role.replace('roles/', '')}.${resource}`],
+        [
+          `cloud.grant.${principal}.${role.replace('roles/', '')}.${resource.replace('own_secrets', 'stripe-key_secret').replace('own_jobs', 'drafts_job')}`,
+        ],
       );
       assert.ok(wrong[0].detail.endsWith(`without it fails ${failure}`), wrong[0].detail);
       assert.match(
@@ -599,6 +684,34 @@ const PROBLEMS = [
     /^npm run deploy$/,
   ],
   [
+    'a failed execution of a job',
+    () => (project.jobs[`${REGION}/orders-drafts`].executions['orders-drafts-1'].succeeded = false),
+    ['cloud.job.drafts fail'],
+    /orders-drafts-1 failed/,
+    /^gcloud run jobs logs read orders-drafts/,
+  ],
+  [
+    'another schedule',
+    () => (project.schedules[`${REGION}/orders-drafts`].schedule = '0 4 * * *'),
+    ['cloud.schedule.drafts fail'],
+    /^0 4 \* \* \* Etc\/UTC instead of 0 3 \* \* \* Etc\/UTC$/,
+    /^deploy\/bootstrap\.sh /,
+  ],
+  [
+    'a paused schedule',
+    () => (project.schedules[`${REGION}/orders-drafts`].state = 'PAUSED'),
+    ['cloud.schedule.drafts warn'],
+    /^orders-drafts is PAUSED$/,
+    /^gcloud scheduler jobs resume orders-drafts /,
+  ],
+  [
+    'a schedule whose last call was rejected',
+    () => (project.schedules[`${REGION}/orders-drafts`].status = { code: 7 }),
+    ['cloud.schedule.drafts fail'],
+    /^the last call of orders-drafts failed with code 7$/,
+    /^deploy\/bootstrap\.sh /,
+  ],
+  [
     'a small instance',
     () => (project.instances.main.settings.tier = 'db-g1-small'),
     ['cloud.connections fail'],
@@ -694,6 +807,93 @@ test('before the first deployment, warnings recommend it', async () => {
     wrong.map(({ id, fix }) => `${id}: ${fix}`),
     ['identity', 'probes', 'migration', 'image'].map((check) => `cloud.${check}: npm run deploy`),
   );
+});
+
+describe('GitHub', () => {
+  const responses = () => cloud.state.github['acme/orders'].responses;
+  const selected = {
+    github_owned_allowed: true,
+    verified_allowed: false,
+    patterns_allowed: ['ossf/scorecard-action@*'],
+  };
+  for (const [title, change, id, detail] of [
+    [
+      'Actions are disabled',
+      () => (responses()['actions/permissions'] = { enabled: false }),
+      'actions',
+      /^Actions are disabled for the repository$/,
+    ],
+    [
+      'only selected actions are allowed',
+      () => {
+        responses()['actions/permissions'].allowed_actions = 'selected';
+        responses()['actions/permissions/selected-actions'] = selected;
+      },
+      'actions',
+      /reject google-github-actions\/auth, google-github-actions\/setup-gcloud$/,
+    ],
+    [
+      'only local actions are allowed',
+      () => (responses()['actions/permissions'].allowed_actions = 'local_only'),
+      'actions',
+      /reject actions\/checkout, /,
+    ],
+    [
+      'the settings cannot be read',
+      () => delete responses()['actions/permissions'],
+      'actions',
+      /^cannot read the Actions settings: gh: Not Found/,
+    ],
+    [
+      'main is not protected',
+      () => (responses()['branches/main'].protected = false),
+      'protection',
+      /^main is not protected: every account with write access/,
+    ],
+    ['main does not exist', () => delete responses()['branches/main'], 'protection', /^cannot read the branch main/],
+  ]) {
+    test(`warns when ${title}`, async () => {
+      change();
+      const { wrong } = await examine();
+      assert.deepEqual(
+        wrong.map((finding) => [finding.id, finding.status]),
+        [[`github.${id}`, 'warn']],
+      );
+      assert.match(wrong[0].detail, detail);
+    });
+  }
+
+  test('accepts selected actions, and rules in place of branch protection', async () => {
+    responses()['actions/permissions'].allowed_actions = 'selected';
+    responses()['actions/permissions/selected-actions'] = { ...selected, verified_allowed: true };
+    responses()['branches/main'].protected = false;
+    responses()['rules/branches/main'] = [{ type: 'pull_request' }];
+    assert.deepEqual((await examine()).wrong, []);
+  });
+});
+
+describe('organization policies', () => {
+  for (const [constraint, policy, detail] of [
+    ['sql.restrictPublicIp', true, /forbids database instances with a public address/],
+    ['gcp.resourceLocations', ['us-central1'], /forbids the region/],
+    ['iam.workloadIdentityPoolProviders', ['https://accounts.example.com'], /forbids the issuer of GitHub Actions/],
+  ]) {
+    test(`warns about ${constraint}`, async () => {
+      project.orgPolicies[constraint] = policy;
+      const { wrong } = await examine();
+      assert.deepEqual(
+        wrong.map(({ id }) => id),
+        ['cloud.policies'],
+      );
+      assert.match(wrong[0].detail, detail);
+    });
+  }
+
+  test('accepts those that permit the region and the issuer', async () => {
+    project.orgPolicies['gcp.resourceLocations'] = ['in:europe-locations'];
+    project.orgPolicies['iam.workloadIdentityPoolProviders'] = ['https://token.actions.githubusercontent.com'];
+    assert.deepEqual((await examine()).wrong, []);
+  });
 });
 
 describe('without access there is one finding', () => {

@@ -162,6 +162,13 @@ const BROKEN = [
   ],
   [
     'repository.actions',
+    '.github/workflows/ci.yml',
+    'actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1',
+    'docker://alpine:3',
+    /ci\.yml uses docker:\/\/alpine:3/,
+  ],
+  [
+    'repository.actions',
     '.github/actions/gcp/action.yml',
     'google-github-actions/setup-gcloud@aa5489c8933f4cc7a4f7d45035b3b1440c9c10db',
     'google-github-actions/setup-gcloud@v3',

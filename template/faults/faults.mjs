@@ -6,6 +6,7 @@ import { leaveServicesCore } from '../bench/machine.mjs';
 import { clients } from './drills/clients.mjs';
 import { databaseAway } from './drills/database-away.mjs';
 import { databaseTimeout } from './drills/database-busy.mjs';
+import { hostile } from './drills/hostile.mjs';
 import { load } from './drills/load.mjs';
 import { migrations } from './drills/migrations.mjs';
 import { crashing, stopping } from './drills/stopping.mjs';
@@ -19,7 +20,7 @@ const REPORT = 'template/faults/report.md';
 
 const DRILLS = [
   ...[...stopping, ...crashing, ...databaseAway, ...databaseTimeout],
-  ...[...writes, ...clients, ...migrations, ...load],
+  ...[...writes, ...clients, ...hostile, ...migrations, ...load],
 ];
 
 const USAGE = `Usage: npm run faults [-- OPTION…]

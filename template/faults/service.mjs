@@ -13,6 +13,8 @@ const INSIDE = new URL('inside.mjs', import.meta.url).href;
 export class Service {
   /** The parsed lines of its log. */
   lines = [];
+  /** In bytes. */
+  longestLine = 0;
 
   /** Resolves when the service listens or has exited. */
   static async start(target, { databaseUrl, env = {}, nodeOptions = [], listensWithinMs = 30_000 }) {
@@ -48,6 +50,7 @@ export class Service {
   }
 
   #note(line) {
+    this.longestLine = Math.max(this.longestLine, Buffer.byteLength(line));
     try {
       this.lines.push(JSON.parse(line));
     } catch {

@@ -9,7 +9,7 @@ import { SchematicTestRunner } from '@angular-devkit/schematics/testing/index.js
 import ts from 'typescript';
 
 const FIELDS =
-  'code:string:unique,description:text:optional,metadata:json,maxRedemptions:int,redemptions:int,expiresAt:date:optional,active:boolean';
+  'code:string:unique,description:text:optional,metadata:json,maxRedemptions:int,redemptions:int,expiresAt:datetime:optional,active:boolean';
 const TIMESTAMP = 1795478400000;
 
 const FILES = [
@@ -29,10 +29,16 @@ const EXPECTED = {
     ...['code', 'description', 'metadata', 'maxRedemptions', 'expiresAt', 'active'].map(
       (name) => `CreateVoucherDto.${name}`,
     ),
-    ...['VOUCHER_SORTS', 'ListVouchersDto.sort', 'VoucherDto.code', 'VoucherDto.redemptions'],
+    ...['VOUCHER_SORTS', 'ListVouchersDto.sort', 'ListVouchersDto.q', 'VoucherDto.code', 'VoucherDto.redemptions'],
     ...['Voucher', 'Voucher.metadata', 'Voucher.redemptions', 'Voucher.active'],
     ...['VouchersController.update', 'VouchersModule'],
-    ...['SORT_KEYS', 'VouchersService.constructor', 'VouchersService.list', `CreateVouchers${TIMESTAMP}.up`],
+    ...[
+      'SORT_KEYS',
+      'VouchersService',
+      'VouchersService.constructor',
+      'VouchersService.list',
+      `CreateVouchers${TIMESTAMP}.up`,
+    ],
     ...['aVoucher', 'createVoucher'],
   ],
   onlyGenerated: ['CreateVoucherDto.redemptions'],
@@ -42,14 +48,25 @@ const EXPECTED = {
     ...['VoucherStatsDto.active', 'VoucherStatsDto.redeemable', 'VoucherStatsDto.redemptions'],
     ...['RedemptionDto', 'RedemptionDto.code', 'RedemptionDto.redemptions', 'RedemptionDto.remaining'],
     ...['RedemptionDto.reference', 'RedemptionDto.redeemedAt'],
-    ...['voucherOverRedeemed', 'voucherInactive', 'voucherExpired', 'voucherExhausted'],
+    ...['Voucher.open', 'voucherOverRedeemed', 'voucherInactive', 'voucherExpired', 'voucherExhausted'],
     ...['VouchersController.stats', 'VouchersController.redeem'],
     ...[
       'REDEEMABLE',
+      'BATCH_SIZE',
+      'MAX_BATCHES',
+      'CLOSE_EXPIRED',
+      'REDEEM',
+      'RedeemedRow',
+      'closeBatch',
+      'MANY_EXPIRED',
+      'searchFor',
+      'VouchersService.redemptions',
+      'VouchersService.onModuleInit',
       'VouchersService.stats',
       'VouchersService.redeem',
+      'VouchersService.closeExpired',
+      'VouchersService.closeInBackground',
       'VouchersService.incrementRedemptions',
-      'VouchersService.whyNotRedeemable',
     ],
   ],
 };

@@ -1,9 +1,9 @@
 import { confirm, input } from '@inquirer/prompts';
 import { nameFault, titleOf } from './name.mjs';
 
-/** Returns the options of init. On a terminal, without --yes, prompts for the missing ones. */
+/** Returns the options of init. On a terminal, without --yes and --json, prompts for the missing ones. */
 export async function ask(options) {
-  const asks = process.stdin.isTTY && !options.yes;
+  const asks = process.stdin.isTTY && !options.yes && !options.json;
   const answer = async (option, message, fallback, validate) =>
     options[option] ?? (asks ? await input({ message, default: fallback, validate }) : fallback);
   const decide = async (option, message) =>

@@ -21,20 +21,24 @@ Turns this clone of the starter into a service, in one commit. On a terminal it 
   --remove-example    removes the vouchers
   --keep-template     keeps the starter's own tests in template/
   --yes               asks nothing
-  --dry-run           prints the difference and changes nothing
+  --dry-run           prints the files that would change and the next steps; changes nothing
+  --patch             with --dry-run: prints the difference too
+  --json              prints the name, the commit and the next commands as JSON; asks nothing
 
 Exit codes: 0 on success, 1 if nothing was changed.`;
 
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
 
-await runCommand(USAGE, async ({ 'dry-run': dryRun = false, ...options }) => {
-  if (!options.name && (options.yes || !process.stdin.isTTY)) throw new UsageError('--name is missing');
+await runCommand(USAGE, async ({ 'dry-run': dryRun = false, patch = false, ...options }) => {
+  if (patch && !dryRun) throw new UsageError('--patch needs --dry-run');
+  if (!options.name && (options.yes || options.json || !process.stdin.isTTY)) throw new UsageError('--name is missing');
   const answers = await ask(options).catch((error) => {
     if (error.name === 'ExitPromptError') process.exit(1); // Ctrl-C
     throw error;
   });
   refuseUnfit(answers);
-  await init(answers, dryRun);
+  const commit = await init(answers, { dryRun, patch });
+  return { name: answers.name, commit, next: nextSteps(answers) };
 });
 
 function refuseUnfit({ region }) {
@@ -51,7 +55,7 @@ function refuseUnfit({ region }) {
   }
 }
 
-async function init(answers, dryRun) {
+async function init(answers, { dryRun, patch }) {
   const parent = mkdtempSync(join(tmpdir(), 'init-'));
   const folder = join(parent, 'worktree');
   git('worktree', 'add', '--quiet', '--detach', folder, 'HEAD');
@@ -67,12 +71,17 @@ async function init(answers, dryRun) {
     const npm = ['install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
     runIn(folder, process.env.npm_execpath, ...npm);
     gitIn(folder, 'add', '--all', '--', '.', ':!node_modules');
-    if (dryRun) return console.log(gitIn(folder, 'diff', '--cached', '--stat', '--patch'));
+    if (dryRun) {
+      console.log(gitIn(folder, 'diff', '--cached', '--compact-summary', ...(patch ? ['--patch'] : [])));
+      console.log(`\nNothing has changed. Without --dry-run, this would be ${answers.name}. ${printed(answers)}`);
+      return null;
+    }
     const message = `chore: make ${answers.name} from ${template.name} ${template.version}`;
     // The hooks would not find node_modules in the worktree, and the files are already formatted.
     gitIn(folder, 'commit', '--quiet', '--no-verify', '--message', message);
     git('merge', '--quiet', '--ff-only', gitIn(folder, 'rev-parse', 'HEAD'));
-    logNextSteps(answers);
+    console.log(`This is ${answers.name} now, in one commit. ${printed(answers)}`);
+    return git('rev-parse', 'HEAD');
   } finally {
     git('worktree', 'remove', '--force', folder);
     rmSync(parent, { recursive: true, force: true });
@@ -84,11 +93,17 @@ function recordOf({ name, version }, answers) {
   return { template: name, version, commit: git('rev-parse', 'HEAD'), answers };
 }
 
-function logNextSteps({ name, region = 'REGION' }) {
-  console.log(`This is ${name} now, in one commit. Next:
-  npm run check
-  npx nest generate resource invoices number:string:unique,amountCents:int
-  deploy/bootstrap.sh --project PROJECT --region ${region} --repo OWNER/${name}`);
+function nextSteps({ region = 'REGION' }) {
+  return [
+    'npm run check',
+    'npx nest generate resource invoices number:string:unique,amountCents:int',
+    `deploy/bootstrap.sh --project PROJECT --region ${region} --create-database`,
+    'npm run deploy -- --watch',
+  ];
+}
+
+function printed(answers) {
+  return ['Next:', ...nextSteps(answers)].join('\n  ');
 }
 
 /** Runs a Node program in the folder. Its output is part of the error if it fails. */

@@ -67,8 +67,19 @@ describe('init changes nothing', () => {
     rmSync(join(clone.folder, 'mine.txt'));
   });
 
-  test('with --dry-run, which prompts for the options on a terminal and prints the diff', async () => {
-    const terminal = spawn('script', ['-qec', 'npm run --silent init -- --dry-run', '/dev/null'], {
+  test('with --dry-run, which prints the changed files and the next steps', () => {
+    const { status, output } = init('--name', 'orders-api', '--region', 'europe-west1', '--yes', '--dry-run');
+    assert.equal(status, 0, output);
+    assert.match(output, /^ package\.json +\|/m);
+    assert.match(output, /Nothing has changed\.[^]*--region europe-west1 --create-database/);
+    assert.doesNotMatch(output, /^[-+]{3} /m);
+    assert.equal(head(), before);
+    assert.deepEqual(clone.changes(), []);
+  });
+  test('with --patch, without --dry-run', () => refused(['--name', 'orders', '--patch'], /--patch needs --dry-run/));
+
+  test('with --dry-run --patch, which prompts for the options on a terminal and prints the difference', async () => {
+    const terminal = spawn('script', ['-qec', 'npm run --silent init -- --dry-run --patch', '/dev/null'], {
       cwd: clone.folder,
     });
     const installed = read('node_modules/.package-lock.json');
@@ -106,7 +117,7 @@ describe('npm run init --remove-example', () => {
       ...['--region', 'europe-west1', '--remove-example', '--yes'],
     );
     assert.equal(status, 0, output);
-    assert.match(output, /--region europe-west1 --repo OWNER\/orders-api/);
+    assert.match(output, /--region europe-west1 --create-database/);
     assert.equal(clone.run('git', 'rev-parse', 'HEAD~1'), before);
     assert.deepEqual(clone.changes(), []);
     const naming = clone.attempt('git', 'grep', '-il', 'starter').output;
@@ -123,9 +134,7 @@ describe('npm run init --remove-example', () => {
       assert.ok(!existsSync(join(clone.folder, path)), path);
     }
     // These files document updates from the starter.
-    const others = ['tools/dev/template-diff.mjs', 'tools/dev/openapi-breaking.mjs', 'docs/adr/*-updates.md'].map(
-      (file) => `:!${file}`,
-    );
+    const others = ['tools/dev/template-diff.mjs', 'docs/adr/*-updates.md'].map((file) => `:!${file}`);
     const workshop = 'template/|test:template|npm run init|oucher';
     const { output: left } = clone.attempt('git', 'grep', '-nE', workshop, '--', '.', ...others);
     assert.equal(left, '');

@@ -1,6 +1,6 @@
 // The actions of the workflows, with their effects on later steps. They reject unknown inputs.
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OTHERS } from '../standin/commands.mjs';
 import { idToken, impersonate } from '../standin/permissions.mjs';
@@ -41,25 +41,20 @@ const ACTIONS = {
     inputs: ['cache', 'install_components', 'project_id', 'skip_install', 'version'],
     run: () => {},
   },
-  'anchore/sbom-action': {
+  'actions/upload-artifact': {
     inputs: [
-      ...[
-        'artifact-name',
-        'config',
-        'dependency-snapshot',
-        'file',
-        'format',
-        'github-token',
-        'image',
-        'output-file',
-        'path',
-      ],
-      ...['registry-password', 'registry-username', 'syft-version', 'upload-artifact', 'upload-artifact-retention'],
-      'upload-release-assets',
+      'compression-level',
+      'if-no-files-found',
+      'include-hidden-files',
+      'name',
+      'overwrite',
+      'path',
+      'retention-days',
     ],
     run({ inputs, cloud }) {
-      const [, digest] = /@(sha256:[0-9a-f]{64})$/.exec(inputs.image) ?? [];
-      if (!cloud.state.images[digest]) throw new Refusal(`could not fetch image ${inputs.image}`);
+      if (!existsSync(inputs.path)) throw new Refusal(`No files were found with the provided path: ${inputs.path}.`);
+      cloud.state.artifacts ??= {};
+      cloud.state.artifacts[inputs.name] = readFileSync(inputs.path, 'utf8');
     },
   },
   'actions/attest': {
@@ -67,13 +62,19 @@ const ACTIONS = {
       ...['create-storage-record', 'github-token', 'predicate', 'predicate-path', 'predicate-type', 'push-to-registry'],
       ...['sbom-path', 'show-summary', 'subject-checksums', 'subject-digest', 'subject-name', 'subject-path'],
     ],
-    run({ inputs, job }) {
+    run({ inputs, job, claims, cloud }) {
       if (!/^sha256:[0-9a-f]{64}$/.test(inputs['subject-digest']))
         throw new Refusal('subject-digest must be in the format "sha256:<hex-digest>"');
       for (const permission of ['id-token', 'attestations']) {
         if (job.permissions[permission] !== 'write')
           throw new Refusal(`Error: Failed to persist attestation: the job has no ${permission}: write`);
       }
+      cloud.state.attestations.push({
+        repository: claims.repository,
+        commit: claims.sha,
+        workflow: claims.workflow_ref.split('@')[0],
+        digest: inputs['subject-digest'],
+      });
     },
   },
 };

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { format } from 'prettier';
+import { gcloud } from '../standin/gcloud.mjs';
 import { answer } from '../standin/traffic.mjs';
-import { cleanUp, COMMITS, Project } from './proofs.mjs';
+import { checkoutWith, checkoutWithJob, cleanUp, COMMITS, Project } from './proofs.mjs';
 
 const PROOF = 'template/pipeline/proof.md';
 const [FIRST, SECOND, THIRD] = COMMITS;
@@ -54,6 +55,18 @@ describe('deployment modes', { concurrency: 2 }, () => {
       assert.equal(project.traffic, `${SECOND} 100`);
       const tags = tagsOf(project);
       assert.deepEqual([tags['serving-production'], tags['previous-production']], [tags[SECOND], tags[FIRST]]);
+      const { revisionName: revision } = project.service.statusTraffic.find(({ percent }) => percent > 0);
+      const { previousRevision, url, canary, ...result } = JSON.parse(project.cloud.state.artifacts.deployment);
+      assert.deepEqual(result, {
+        commit: SECOND,
+        digest: tags[SECOND],
+        revision,
+        verdict: 'success',
+        traffic: [{ revision, percent: 100 }],
+      });
+      assert.notEqual(previousRevision, revision);
+      assert.match(url, /^http/);
+      assert.equal(canary.length, strategy === 'canary' ? 3 : 0);
       if (strategy === 'canary')
         assert.equal(second.summary.match(/\| Canary \| .* good \|/g)?.length, 3, second.summary);
 
@@ -180,7 +193,8 @@ describe('failures', { concurrency: 2 }, () => {
       assert.equal(project.traffic, `${FIRST} 100`);
       const [{ revisionName: serving }] = project.service.statusTraffic;
       assert.deepEqual(new Set(project.service.traffic.map(({ revisionName }) => revisionName)), new Set([serving]));
-      if (outcome.diagnosis)
+      // The job `test` has no summary: its error is an annotation of the run.
+      if (outcome.diagnosis && !step.startsWith('test /'))
         assert.ok(outcome.summary.includes(outcome.diagnosis) || step.endsWith('Google Cloud'), outcome.summary);
       return `stops at ${step}${outcome.reason ? `: ${outcome.reason}` : ''}; the traffic stays`;
     });
@@ -199,8 +213,8 @@ describe('failures', { concurrency: 2 }, () => {
     cloudbuild: ['build / Build', { builder: 'cloud-build' }],
     iamcredentials: ['build / Build'],
     logging: ['deploy / Shift traffic', { strategy: 'canary' }],
-    run: ['deploy / Migrate'],
-    secretmanager: ['deploy / Migrate'],
+    run: ['deploy / Preflight'],
+    secretmanager: ['deploy / Preflight'],
     sts: ['build / Build'],
   };
   for (const [api, [step, inputs]] of Object.entries(NEEDED)) {
@@ -238,12 +252,12 @@ describe('failures', { concurrency: 2 }, () => {
     github: { ref: 'refs/heads/topic' },
   }));
   stops('the tests fail', 'test / npm run check', /npm run check/, () => ({ environment: { NPM_FAILS: 'run check' } }));
-  stops('the digest contains the text of a repository secret', 'deploy / Migrate', /may contain secret/, () => ({
+  stops('the digest contains the text of a repository secret', 'deploy / Preflight', /may contain secret/, () => ({
     secrets: { LUCKY: 'sha256' },
   }));
   stops(
     'the secret has no enabled version',
-    'deploy / Candidate',
+    'deploy / Preflight',
     /has no enabled version/,
     ({ state }) => void (state.secrets['orders-database-url'].versions[1].state = 'DISABLED'),
   );
@@ -301,14 +315,139 @@ describe('failures', { concurrency: 2 }, () => {
     return 'stops at deploy / Migrate, which prints the log; no new revision';
   });
 
+  /** Whether a deployment builds, the digests that it attests, and the digest that it deploys. */
+  async function provenance(project, inputs, more) {
+    const { calls, state } = project.cloud;
+    const [since, attested] = [calls.length, state.attestations.length];
+    succeeds(await project.deploy(FIRST, inputs, more));
+    const { image } = Object.values(project.service.revisions).at(-1).template.spec.containers[0];
+    return {
+      builds: calls.slice(since).some(({ words }) => words[0] === 'build' || words[0] === 'builds'),
+      attests: state.attestations.slice(attested).map(({ digest }) => digest),
+      deployed: image.split('@')[1],
+    };
+  }
+  const PRIVATE = { github: { event: { repository: { private: true } } } };
+
   scenario('a second deployment of the same commit', async (project) => {
     const digest = tagsOf(project)[FIRST];
-    const since = project.cloud.calls.length;
-    succeeds(await project.deploy(FIRST, {}, { github: { run_attempt: '2' } }));
-    assert.ok(!project.cloud.calls.slice(since).some(({ program }) => program === 'docker'));
-    assert.equal(tagsOf(project)[FIRST], digest);
-    return 'deploys the existing image';
+    assert.deepEqual(await provenance(project), { builds: false, attests: [], deployed: digest });
+    return 'verifies the attestation and deploys the existing image; attests nothing';
   });
+
+  scenario('another image under the tag of the commit', async (project) => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const { tags, versions } = project.state.repositories['europe-west1/orders'].packages.orders;
+    versions[digest] = { createTime: new Date().toISOString() };
+    project.cloud.state.images[digest] = { commit: FIRST };
+    tags[FIRST] = digest;
+    const { builds, attests, deployed } = await provenance(project);
+    assert.notEqual(deployed, digest);
+    assert.deepEqual([builds, attests], [true, [deployed]]);
+    return 'builds the image again, and attests that one';
+  });
+
+  const OTHER_SIGNERS = {
+    'another commit': { commit: SECOND },
+    'another workflow': { workflow: 'acme/orders/.github/workflows/other.yml' },
+    'another repository': { repository: 'acme/other' },
+  };
+  for (const [what, change] of Object.entries(OTHER_SIGNERS)) {
+    scenario(`an image under the tag of the commit, attested by ${what}`, async (project) => {
+      Object.assign(project.cloud.state.attestations.at(-1), change);
+      const { builds, attests, deployed } = await provenance(project);
+      assert.deepEqual([builds, attests], [true, [deployed]]);
+      return 'builds the image again';
+    });
+  }
+
+  scenario('the tag of the commit moves after the push', async (project) => {
+    const other = tagsOf(project)[FIRST];
+    const stop = ({ program, words }) => {
+      if (program === 'docker' && words[0] === 'push') tagsOf(project)[SECOND] = other;
+    };
+    succeeds(await project.deploy(SECOND, {}, { stop }));
+    assert.equal(project.traffic, `${SECOND} 100`);
+    assert.notEqual(project.cloud.state.attestations.at(-1).digest, other);
+    return 'attests and deploys the image that was pushed';
+  });
+
+  scenario('a private repository without attestations', async (project) => {
+    const { builds, attests } = await provenance(project, {}, PRIVATE);
+    assert.deepEqual([builds, attests], [true, []]);
+    return 'builds every time, and attests nothing';
+  });
+
+  scenario('the builder cloud-build', async (project) => {
+    project.cloud.state.attestations = [];
+    const { builds, attests } = await provenance(project, { builder: 'cloud-build' });
+    assert.deepEqual([builds, attests], [true, []]);
+    return 'attests nothing, because the runner did not build the image';
+  });
+
+  stops('the downloaded Syft has another checksum', 'build / Generate the SBOM', /does not have the checksum/, () => ({
+    environment: { SYFT_SHA256: '' },
+  }));
+
+  scenario('the SBOM', async (project) => {
+    const outcome = await project.deploy(SECOND);
+    succeeds(outcome);
+    const { image } = Object.values(project.service.revisions).at(-1).template.spec.containers[0];
+    assert.ok(outcome.log.includes(`syft scan registry:${image} --output spdx-json=`), outcome.log);
+    return 'describes the deployed image';
+  });
+
+  const rerun = { github: { run_attempt: '2' }, head: THIRD };
+  stops(
+    'a rerun after main has moved on',
+    'test / Require the newest commit',
+    /^This rerun would deploy …, but main is at …$/,
+    () => rerun,
+  );
+  scenario('a rerun of the failed jobs after main has moved on', async (project) => {
+    const afterJob = async (job) => {
+      if (job === 'build') project.repository.head = THIRD;
+    };
+    const outcome = await project.deploy(SECOND, {}, { ...rerun, head: SECOND, afterJob });
+    assert.deepEqual(outcome.failed, ['deploy / Require the newest commit'], outcome.log);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'stops before the migration; the traffic stays';
+  });
+
+  stops(
+    'a rerun while the API of GitHub is unavailable',
+    'test / Require the newest commit',
+    /Cannot read the newest commit of main/,
+    (project) => {
+      project.repository.isDown = true;
+      return { github: { run_attempt: '2' } };
+    },
+  );
+  scenario('the API of GitHub is unavailable', async (project) => {
+    project.repository.isDown = true;
+    const outcome = await project.deploy(SECOND, {}, { environment: { NPM_FAILS: 'run check' } });
+    assert.deepEqual(outcome.failed, ['test / npm run check'], outcome.log);
+    return 'Deploy runs the checks';
+  });
+
+  const CI_RUNS = {
+    'passed for this commit': {},
+    'failed for this commit': { conclusion: 'failure' },
+    'passed for another commit': { commit: THIRD },
+    'passed for a pull request': { event: 'pull_request' },
+    'passed on another branch': { branch: 'topic' },
+    'passed as another workflow': { workflow: 'other.yml' },
+  };
+  for (const [what, change] of Object.entries(CI_RUNS)) {
+    const isEnough = what === 'passed for this commit';
+    scenario(`CI ${what}`, async (project) => {
+      const run = { workflow: 'ci.yml', commit: SECOND, branch: 'main', event: 'push', conclusion: 'success' };
+      project.repository.runs = [{ ...run, url: 'https://github.com/acme/orders/actions/runs/1', ...change }];
+      const outcome = await project.deploy(SECOND, {}, { environment: { NPM_FAILS: 'run check' } });
+      assert.deepEqual(outcome.failed, isEnough ? [] : ['test / npm run check'], outcome.log);
+      return isEnough ? 'Deploy does not repeat the checks' : 'Deploy runs the checks';
+    });
+  }
 
   scenario('two concurrent deployments of different commits', async (project) => {
     let second;
@@ -350,7 +489,7 @@ describe('failures', { concurrency: 2 }, () => {
       return 'the traffic is restored';
     });
     scenario(`${what} before the traffic has moved`, async (project) => {
-      const stop = ({ words }) => (words.join(' ').startsWith('run services replace') ? how : undefined);
+      const stop = ({ words }) => (isReplace(words) ? how : undefined);
       const outcome = await project.deploy(SECOND, {}, { stop: once(stop) });
       assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
       assert.equal(project.traffic, `${FIRST} 100`);
@@ -402,9 +541,9 @@ describe('failures', { concurrency: 2 }, () => {
     service.traffic = [first, second].map((revisionName) => ({ revisionName, percent: 50 }));
     service.statusTraffic = service.traffic;
     const outcome = await project.deploy(THIRD);
-    assert.deepEqual(outcome.failed, ['deploy / Candidate'], outcome.log);
+    assert.deepEqual(outcome.failed, ['deploy / Preflight'], outcome.log);
     assert.equal(outcome.diagnosis, 'The traffic is split');
-    return 'stops at deploy / Candidate: The traffic is split';
+    return 'stops at deploy / Preflight: The traffic is split';
   });
 
   scenario('access and ingress were changed by hand', async (project) => {
@@ -416,7 +555,7 @@ describe('failures', { concurrency: 2 }, () => {
     assert.equal(project.service.annotations['run.googleapis.com/invoker-iam-disabled'], 'false');
     const open = await boot(MODES[0]);
     succeeds(await open.deploy(FIRST));
-    assert.equal(open.service.annotations['run.googleapis.com/invoker-iam-disabled'], 'true');
+    assert.equal(open.service.annotations['run.googleapis.com/invoker-iam-disabled'], 'True'); // as gcloud wrote it
     open.service.annotations['run.googleapis.com/ingress'] = 'internal';
     const outcome = await open.deploy(SECOND);
     assert.deepEqual(outcome.failed, ['deploy / Smoke test']);
@@ -424,6 +563,306 @@ describe('failures', { concurrency: 2 }, () => {
     await open.close();
     return 'both stay as they are';
   });
+
+  /** The number of times that the migration job has run. */
+  const migrations = ({ state }) => Object.keys(state.jobs['europe-west1/orders-migrate'].executions).length;
+  /** Values that the pipeline must pass on as they are. */
+  const SETTINGS = {
+    'run.googleapis.com/binary-authorization': 'default',
+    'run.googleapis.com/custom-audiences': '["https://orders.example","it\'s \\\\ ${HOME} #1: x"]',
+    'run.googleapis.com/default-url-disabled': 'true',
+    'run.googleapis.com/iap-enabled': 'true',
+    'run.googleapis.com/invoker-iam-disabled': 'False',
+    'run.googleapis.com/launch-stage': 'BETA',
+    'run.googleapis.com/of-next-year': 'unknown today',
+    'team.example/owner': 'orders',
+  };
+
+  scenario('annotations and labels of the service and the job, also unknown ones', async (project) => {
+    const job = project.state.jobs['europe-west1/orders-migrate'];
+    Object.assign(project.service, {
+      annotations: { ...SETTINGS, 'run.googleapis.com/ingress': 'all' },
+      labels: { team: 'orders' },
+    });
+    job.annotations = { 'run.googleapis.com/binary-authorization': 'default' };
+    job.labels['managed-by'] = 'orders';
+    succeeds(await project.deploy(SECOND));
+    succeeds(await project.rollBack());
+    assert.deepEqual(project.service.annotations, {
+      ...SETTINGS,
+      'run.googleapis.com/ingress': 'all',
+      'run.googleapis.com/maxScale': '4',
+      'run.googleapis.com/minScale': '0',
+    });
+    assert.deepEqual(project.service.labels, { team: 'orders' });
+    assert.deepEqual(job.annotations, { 'run.googleapis.com/binary-authorization': 'default' });
+    assert.equal(job.labels['managed-by'], 'orders');
+    return 'stay as they are; those that Google writes are left out';
+  });
+
+  scenario('bootstrap with --github-environment', async (project) => {
+    await project.bootstrap(['--private', '--with-cloud-build', '--github-environment', 'live']);
+    succeeds(await project.deploy(SECOND));
+    succeeds(await project.rollBack());
+    const rejected = await project.deploy(SECOND, {}, { vars: { GCP_GITHUB_ENVIRONMENT: '' } });
+    assert.equal(rejected.diagnosis, 'The given credential is rejected by the attribute condition');
+    return 'Deploy and Rollback run in this environment; Google rejects jobs without it';
+  });
+
+  scenario('own settings and secrets of an environment', async (project) => {
+    const text = `it's "$HOME" \${GCP_REGION} #1: \\n x`;
+    const repository = checkoutWith([
+      'STRIPE_KEY production secret stripe-key',
+      'OTHER_KEY staging secret other-key',
+      `GREETING production plain ${text}`,
+      'GREETING all plain of another environment',
+      'MAX_INSTANCES production plain 2',
+      'MEMORY production plain 1Gi',
+      'DATABASE_CONNECT_TIMEOUT_MS all plain 3000',
+    ]);
+    const count = migrations(project);
+    const early = await project.deploy(SECOND, {}, { repository });
+    assert.deepEqual(early.failed, ['deploy / Preflight'], early.log);
+    assert.match(early.log, /secret orders-stripe-key/);
+    await project.bootstrap(['--private', '--with-cloud-build'], repository);
+    const empty = await project.deploy(SECOND, {}, { repository });
+    assert.equal(empty.diagnosis, 'The secret … has no enabled version');
+    assert.equal(migrations(project), count);
+    project.state.secrets['orders-stripe-key'].versions[1] = { state: 'ENABLED', value: 'sk_live' };
+    succeeds(await project.deploy(SECOND, {}, { repository }));
+
+    const { template } = project.service.revisions[project.service.statusTraffic[0].revisionName];
+    const [{ env, resources }] = template.spec.containers;
+    const byName = Object.fromEntries(env.map(({ name, ...given }) => [name, given]));
+    assert.deepEqual(byName.STRIPE_KEY, { valueFrom: { secretKeyRef: { name: 'orders-stripe-key', key: '1' } } });
+    assert.deepEqual(byName.GREETING, { value: text.replace('${GCP_REGION}', 'europe-west1') });
+    assert.equal(byName.OTHER_KEY, undefined);
+    assert.equal(byName.MEMORY, undefined);
+    assert.equal(resources.limits.memory, '1Gi');
+    assert.equal(template.metadata.annotations['autoscaling.knative.dev/maxScale'], '2');
+    assert.equal(project.service.annotations['run.googleapis.com/maxScale'], '2');
+    const [job] = project.state.jobs['europe-west1/orders-migrate'].template.spec.template.spec.containers;
+    assert.deepEqual(
+      job.env.map(({ name }) => name),
+      ['NODE_OPTIONS', 'DATABASE_POOL_MAX', 'DATABASE_URL', 'DATABASE_CONNECT_TIMEOUT_MS'],
+    );
+    return 'reach the service; without a version of the secret, Deploy stops before the migration';
+  });
+
+  scenario('a job of deploy/jobs/ with a schedule', async (project) => {
+    const repository = checkoutWithJob();
+    const count = migrations(project);
+    const early = await project.deploy(SECOND, {}, { repository });
+    assert.deepEqual(early.failed, ['deploy / Preflight of the jobs'], early.log);
+    assert.match(early.log, /The job orders-drafts does not exist\. Run deploy\/bootstrap\.sh again/);
+    assert.equal(migrations(project), count);
+    await project.bootstrap(['--private', '--with-cloud-build'], repository);
+    const job = project.state.jobs['europe-west1/orders-drafts'];
+    job.labels = { team: 'orders' };
+    succeeds(await project.deploy(SECOND, {}, { repository }));
+
+    const [{ revisionName }] = project.service.statusTraffic;
+    const { spec } = project.service.revisions[revisionName].template;
+    const task = job.template.spec.template.spec;
+    assert.deepEqual(task.containers[0].args, ['dist/drafts.js']);
+    assert.deepEqual(
+      [task.containers[0].image, task.containers[0].env],
+      [spec.containers[0].image, spec.containers[0].env],
+    );
+    assert.equal(task.serviceAccountName, spec.serviceAccountName);
+    assert.deepEqual(job.labels, { team: 'orders' });
+    assert.deepEqual(job.executions, {}); // a deployment runs none
+
+    const words = ['scheduler', 'jobs', 'run', 'orders-drafts', '--location=europe-west1', '--project=my-project'];
+    const runSchedule = () => assert.equal(gcloud(project.cloud, { words, environment: {} }).status, 0);
+    runSchedule();
+    const runs = () => Object.values(job.executions).map(({ succeeded, image }) => [succeeded, image]);
+    assert.deepEqual(runs(), [[true, task.containers[0].image]]);
+
+    const [developer, invoker] = ['roles/run.developer', 'roles/run.invoker'].map((role) =>
+      job.policy.find((binding) => binding.role === role),
+    );
+    invoker.members = [];
+    runSchedule();
+    assert.equal(runs().length, 1);
+    assert.equal(project.state.schedules['europe-west1/orders-drafts'].status.code, 7);
+    developer.members = [];
+    const denied = await project.deploy(THIRD, {}, { repository });
+    assert.deepEqual(denied.failed, ['deploy / Jobs'], denied.log);
+    assert.match(denied.log, /Permission 'run\.jobs\.update' denied/);
+    assert.equal(project.traffic, `${THIRD} 100`);
+    return 'Deploy stops before the migration until bootstrap has created the job; then it deploys the image, and the schedule runs it';
+  });
+
+  scenario('Cloud Run requires setIamPolicy for unchanged public access', async (project) => {
+    project.service.annotations['run.googleapis.com/invoker-iam-disabled'] = 'True';
+    project.cloud.faults.checksPublicAccess = true;
+    const count = migrations(project);
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Preflight'], outcome.log);
+    assert.equal(outcome.diagnosis, "Permission 'run.services.setIamPolicy' denied");
+    assert.equal(migrations(project), count);
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return `stops at deploy / Preflight, before the migration: ${outcome.diagnosis}`;
+  });
+
+  scenario('Cloud Run rejects the service', async (project) => {
+    project.state.accounts['orders-runtime@my-project.iam.gserviceaccount.com'].policy = [];
+    const count = migrations(project);
+    const outcome = await project.deploy(SECOND);
+    assert.deepEqual(outcome.failed, ['deploy / Preflight'], outcome.log);
+    assert.match(outcome.log, /Nothing was migrated or deployed/);
+    assert.equal(migrations(project), count);
+    return 'stops at deploy / Preflight, before the migration';
+  });
+
+  /** A project in which the first revision, deployed with the first version of the secret, is not the newest. */
+  async function withTwoRevisions(project, versionState) {
+    const { versions } = project.state.secrets['orders-database-url'];
+    versions[2] = { ...versions[1] };
+    succeeds(await project.deploy(SECOND));
+    if (versionState) versions[1].state = versionState;
+  }
+
+  scenario('a rollback to a revision that no longer starts', async (project) => {
+    await withTwoRevisions(project, 'DISABLED');
+    const outcome = await project.rollBack();
+    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.match(outcome.diagnosis, /does not start: GET \/health\/startup returned/);
+    assert.match(
+      outcome.summary,
+      /\| Note \| orders-a{7}-1-1 uses version 1 of the secret orders-database-url; the newest enabled version is 2/,
+    );
+    assert.equal(project.traffic, `${SECOND} 100`);
+    assert.ok(!project.service.traffic.some(({ tag }) => tag));
+    return 'stops before the traffic moves; the summary names the older version of the secret';
+  });
+
+  scenario('a forced rollback to a revision that fails its check', async (project) => {
+    await withTwoRevisions(project);
+    project.cloud.state.behaviours[FIRST] = { answers: { '/health/startup': 503 } };
+    assert.deepEqual((await project.rollBack()).failed, ['rollback / Roll back']);
+    succeeds(await project.rollBack({ force: 'true' }));
+    assert.equal(project.traffic, `${FIRST} 100`);
+    return 'moves the traffic without the check';
+  });
+
+  scenario('a forced rollback to a revision that no longer starts', async (project) => {
+    await withTwoRevisions(project, 'DISABLED');
+    const outcome = await project.rollBack({ force: 'true' });
+    assert.deepEqual(outcome.failed, ['rollback / Verify'], outcome.log);
+    assert.match(outcome.log, /::error title=Traffic restored::/);
+    assert.equal(project.traffic, `${SECOND} 100`);
+    return 'fails at rollback / Verify; the traffic is restored';
+  });
+
+  scenario('a rollback to a revision that fails under traffic', async (project) => {
+    await withTwoRevisions(project);
+    project.cloud.state.behaviours[FIRST] = { failing: 1 };
+    const outcome = await project.rollBack();
+    assert.deepEqual(outcome.failed, ['rollback / Verify'], outcome.log);
+    assert.match(outcome.log, /::error title=Traffic restored::/);
+    assert.equal(project.traffic, `${SECOND} 100`);
+    assert.equal(tagsOf(project)['serving-production'], tagsOf(project)[SECOND]);
+    return 'fails at rollback / Verify; the traffic is restored';
+  });
+
+  scenario('a failed rollback during a canary', async (project) => {
+    await withTwoRevisions(project);
+    const { service } = project;
+    const [first, second] = Object.keys(service.revisions).slice(-2);
+    service.traffic = [
+      { revisionName: second, percent: 90 },
+      { revisionName: Object.keys(service.revisions)[0], percent: 10 },
+    ];
+    service.statusTraffic = service.traffic;
+    project.cloud.state.behaviours[FIRST] = { failing: 1 };
+    const outcome = await project.rollBack({ revision: first });
+    assert.deepEqual(outcome.failed, ['rollback / Verify'], outcome.log);
+    assert.equal(project.traffic, `${SECOND} 90, sample 10`);
+    return 'restores the split of the traffic';
+  });
+
+  for (const [what, how] of [
+    ['is cancelled', 'cancelled'],
+    ['times out', 'failure'],
+  ]) {
+    scenario(`a rollback that ${what} just after the traffic has moved`, async (project) => {
+      await withTwoRevisions(project);
+      const stop = ({ words }) => (words.some((word) => word.startsWith('--to-revisions')) ? how : undefined);
+      const outcome = await project.rollBack({}, { stop: once(stop) });
+      assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+      assert.equal(project.traffic, `${SECOND} 100`);
+      return 'the traffic is restored';
+    });
+  }
+
+  scenario('another change of the traffic during a failed rollback', async (project) => {
+    await withTwoRevisions(project);
+    project.cloud.state.behaviours[FIRST] = { failing: 1 };
+    const [revisionName] = Object.keys(project.service.revisions);
+    const stop = ({ words }) => {
+      if (!words.some((word) => word.startsWith('--to-revisions'))) return;
+      project.cloud.meanwhile = () => {
+        project.service.traffic = [{ revisionName, percent: 100 }];
+        project.service.statusTraffic = project.service.traffic;
+      };
+    };
+    const environment = { VERIFY_TIMEOUT_SECONDS: '2' };
+    const outcome = await project.rollBack({}, { stop, environment });
+    assert.deepEqual(outcome.failed, ['rollback / Verify'], outcome.log);
+    assert.equal(project.traffic, 'sample 100');
+    return 'stays';
+  });
+
+  scenario('a rollback behind the newest migration', async (project) => {
+    const revision = Object.values(project.service.revisions).at(-1);
+    revision.template.metadata.labels['newest-migration'] = '1700000000000';
+    succeeds(await project.deploy(SECOND));
+    const outcome = await project.rollBack();
+    succeeds(outcome);
+    assert.match(
+      outcome.log,
+      /::warning title=Rollback::The schema is newer than orders-a{7}-1-1: its newest migration is 1700000000000, and \d{13} has run/,
+    );
+    assert.match(outcome.summary, /\| Note \| The schema is newer/);
+    return 'warns in the log and in the summary';
+  });
+
+  scenario('a rollback to a revision of the same schema and secrets', async (project) => {
+    succeeds(await project.deploy(SECOND));
+    const outcome = await project.rollBack();
+    assert.doesNotMatch(outcome.log + outcome.summary, /warning|Note/);
+    return 'does not warn';
+  });
+
+  scenario('a deployment of an older commit after a newer migration', async (project) => {
+    const job = project.state.jobs['europe-west1/orders-migrate'];
+    job.labels['newest-migration'] = '1999999999999';
+    succeeds(await project.deploy(SECOND));
+    assert.equal(job.labels['newest-migration'], '1999999999999');
+    return 'the label of the job keeps the newest migration';
+  });
+
+  for (const revision of [
+    '--flags-file=/etc/passwd',
+    '-h',
+    'orders 1',
+    'Orders-1',
+    "orders'1",
+    'orders-1\n--quiet',
+    '$(id)',
+    '1-orders',
+  ]) {
+    scenario(`a rollback to ${JSON.stringify(revision)}`, async (project) => {
+      const since = project.cloud.calls.length;
+      const outcome = await project.rollBack({ revision });
+      assert.deepEqual(outcome.failed, ['rollback / Select the revision'], outcome.log);
+      assert.match(outcome.log, /must be the name of a revision/);
+      assert.deepEqual(project.cloud.calls.slice(since), []);
+      return 'stops before gcloud is called';
+    });
+  }
 
   scenario('a rollback to a revision by name', async (project) => {
     const name = project.service.statusTraffic[0].revisionName;
@@ -468,7 +907,7 @@ describe('failures', { concurrency: 2 }, () => {
     await project.deploy(SECOND);
     const revision = Object.keys(project.service.revisions).at(-1);
     const outcome = await project.rollBack({ revision });
-    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.deepEqual(outcome.failed, ['rollback / Select the revision'], outcome.log);
     assert.match(outcome.log, /never started/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
@@ -509,7 +948,7 @@ describe('failures', { concurrency: 2 }, () => {
 
   scenario('a rollback before the second deployment', async (project) => {
     const outcome = await project.rollBack();
-    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.deepEqual(outcome.failed, ['rollback / Select the revision'], outcome.log);
     assert.match(outcome.log, /is the placeholder/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
@@ -521,9 +960,11 @@ describe('failures', { concurrency: 2 }, () => {
       for (let number = 2; number <= newest; number++) versions[number] = { ...versions[1] };
     }
     succeeds(await project.deploy(SECOND));
-    const manifests = Object.assign({}, ...project.cloud.calls.map(({ files }) => files));
-    const keys = Object.values(manifests).flatMap((text) => text.match(/key: '(\d+)'/)?.[1] ?? []);
-    assert.deepEqual(new Set(keys), new Set(['10', '11']));
+    const { template } = project.service.revisions[project.service.statusTraffic[0].revisionName];
+    const keyIn = ({ containers: [{ env }] }) =>
+      env.find(({ name }) => name === 'DATABASE_URL').valueFrom.secretKeyRef.key;
+    assert.equal(keyIn(template.spec), '10');
+    assert.equal(keyIn(project.state.jobs['europe-west1/orders-migrate'].template.spec.template.spec), '11');
     return 'deploys the number of the newest version';
   });
 
@@ -536,7 +977,7 @@ describe('failures', { concurrency: 2 }, () => {
       const revisionName = Object.keys(project.service.revisions).at(index);
       const stop = ({ words }) => {
         const command = words.join(' ');
-        if (command.startsWith('run services replace')) made = true;
+        if (isReplace(words)) made = true;
         else if (made && command.startsWith('run services describe')) {
           made = false;
           project.service.traffic = [{ revisionName, percent: 100 }];
@@ -606,7 +1047,7 @@ describe('failures', { concurrency: 2 }, () => {
 
   scenario('a rollback to an unknown revision', async (project) => {
     const outcome = await project.rollBack({ revision: 'orders-nowhere' });
-    assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+    assert.deepEqual(outcome.failed, ['rollback / Select the revision'], outcome.log);
     assert.match(outcome.log, /Cannot read the revision orders-nowhere/);
     assert.equal(project.traffic, `${FIRST} 100`);
     return 'stops; the traffic stays';
@@ -631,7 +1072,7 @@ describe('failures', { concurrency: 2 }, () => {
     scenario(`a run ${what}`, async (project) => {
       // Google checks these, and Rollback does not.
       const outcome = await project.rollBack({}, { github });
-      assert.deepEqual(outcome.failed, ['rollback / Roll back'], outcome.log);
+      assert.deepEqual(outcome.failed, ['rollback / Select the revision'], outcome.log);
       assert.match(outcome.diagnosis, /rejected by the attribute condition/);
       return `stops at ${outcome.failed[0]}: ${outcome.diagnosis}`;
     });
@@ -643,6 +1084,8 @@ describe('failures', { concurrency: 2 }, () => {
     return 'Cloud Run returns 403 without an ID token';
   });
 });
+
+const isReplace = (words) => words.join(' ').startsWith('run services replace') && !words.includes('--dry-run');
 
 const once = (stop) => {
   let isOver = false;

@@ -1,6 +1,19 @@
 // A project prepared by bootstrap.sh, and the outcomes of its deployments and rollbacks.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { explain } from '../../tools/doctor/explain.mjs';
@@ -13,8 +26,9 @@ import { fillBin, runScript } from '../standin/workbench.mjs';
 import { runWorkflow } from './runner.mjs';
 
 /** The runner's tools that the steps use. */
-const TOOLS = [
+export const TOOLS = [
   ...[
+    'awk',
     'basename',
     'cat',
     'cut',
@@ -22,6 +36,7 @@ const TOOLS = [
     'dirname',
     'envsubst',
     'grep',
+    'gzip',
     'head',
     'jq',
     'mktemp',
@@ -30,11 +45,12 @@ const TOOLS = [
     'sed',
     'sort',
   ],
-  ...['tac', 'tail', 'tee', 'tr', 'wc'],
+  ...['sha256sum', 'tac', 'tail', 'tar', 'tee', 'tr', 'wc'],
 ];
 /** Shortens the waits, because the stand-in responds immediately. */
 const NO_WAITING = {
   LOG_DELAY_SECONDS: '0',
+  START_TIMEOUT_SECONDS: '0',
   TAG_TIMEOUT_SECONDS: '0',
   TRAFFIC_TIMEOUT_SECONDS: '0',
   VERIFY_TIMEOUT_SECONDS: '0',
@@ -53,9 +69,10 @@ fillBin(bin, TOOLS);
 symlinkSync(process.execPath, join(bin, 'node'));
 writeFileSync(join(bin, 'npm'), '#!/usr/bin/env bash\n[[ $* != "$NPM_FAILS" ]]\n');
 chmodSync(join(bin, 'npm'), 0o755);
+const syft = installSyft();
 /** A checkout of this repository without files that no step reads, because a test run copies it hundreds of times. */
 const repository = join(root, 'repository');
-const UNREAD = ['src', 'template', 'test'].map((folder) => `:!${folder}`);
+const UNREAD = ['src/platform', 'src/vouchers', 'template', 'test'].map((folder) => `:!${folder}`);
 const { stdout: tracked } = spawnSync(
   'git',
   ['ls-files', '--cached', '--others', '--exclude-standard', '--', '.', ...UNREAD],
@@ -64,6 +81,51 @@ const { stdout: tracked } = spawnSync(
 for (const file of tracked.split('\n').filter((name) => lstatSync(name, { throwIfNoEntry: false })?.isFile()))
   cpSync(file, join(repository, file));
 for (const [role, url] of Object.entries(URLS)) writeFileSync(join(root, role), url);
+
+/**
+ * Serves a release of Syft, which writes its arguments in place of an SBOM. All other requests go to the real curl.
+ *
+ * @returns {string} its checksum
+ */
+function installSyft() {
+  const folder = join(root, 'syft');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'syft'), '#!/usr/bin/env bash\necho "syft $*" | tee "${4#*=}"\n');
+  chmodSync(join(folder, 'syft'), 0o755);
+  spawnSync('tar', ['--create', '--gzip', '--file', join(root, 'syft.tar.gz'), '--directory', folder, 'syft']);
+  const curl = realpathSync(join(bin, 'curl'));
+  rmSync(join(bin, 'curl'));
+  writeFileSync(
+    join(bin, 'curl'),
+    `#!/usr/bin/env bash
+[[ \${!#} == https://github.com/anchore/syft/releases/* ]] || exec ${curl} "$@"
+while [[ $1 != --output ]]; do shift; done
+cat '${root}/syft.tar.gz' >"$2"
+`,
+  );
+  chmodSync(join(bin, 'curl'), 0o755);
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'syft.tar.gz')))
+    .digest('hex');
+}
+
+/** Returns a checkout with these lines at the end of deploy/settings.txt. */
+export function checkoutWith(settings) {
+  const folder = mkdtempSync(join(root, 'checkout-'));
+  cpSync(repository, folder, { recursive: true });
+  appendFileSync(join(folder, 'deploy/settings.txt'), `${settings.join('\n')}\n`);
+  return folder;
+}
+
+/** Returns a checkout with the job `drafts`, as `nest generate job` writes it. */
+export function checkoutWithJob() {
+  const folder = checkoutWith([]);
+  const manifest = readFileSync('tools/generators/job/files/deploy/__name__.yaml.template', 'utf8');
+  mkdirSync(join(folder, 'deploy/jobs'));
+  writeFileSync(join(folder, 'deploy/jobs/drafts.yaml'), manifest.replaceAll('<%= name %>', 'drafts'));
+  appendFileSync(join(folder, 'deploy/schedules.txt'), 'drafts all Etc/UTC 0 3 * * *\n');
+  return folder;
+}
 
 /** Running stand-ins. A failed test does not close its own. */
 const clouds = new Set();
@@ -107,7 +169,7 @@ export class Project {
     return project;
   }
 
-  async bootstrap(options) {
+  async bootstrap(options, cwd = '.') {
     const words = [
       'deploy/bootstrap.sh',
       '--project',
@@ -122,6 +184,7 @@ export class Project {
     ];
     const urls = ['--database-url-file', join(root, 'runtime'), '--migrator-url-file', join(root, 'migrator')];
     const result = await runScript(join(bin, 'bash'), [...words, ...urls, ...options], {
+      cwd,
       env: { PATH: bin, STANDIN: this.cloud.url, HOME: root },
     });
     if (result.status !== 0) throw new Error(result.output);
@@ -136,8 +199,12 @@ export class Project {
   get state() {
     return this.cloud.state.projects['my-project'];
   }
+  /** The repository on GitHub. */
+  get repository() {
+    return this.cloud.state.github['acme/orders'];
+  }
   get variables() {
-    return this.cloud.state.github['acme/orders'].variables;
+    return this.repository.variables;
   }
   get service() {
     return this.state.services['europe-west1/orders'];
@@ -153,7 +220,10 @@ export class Project {
       .join(', ');
   }
 
-  /** The Deploy workflow. `more` overrides properties of the run: github, vars, secrets, environment, stop, afterJob. */
+  /**
+   * The Deploy workflow. `more` overrides properties of the run: github, vars, secrets, environment, stop, afterJob, and
+   * head, the newest commit of main.
+   */
   deploy(commit, inputs = {}, more = {}) {
     return this.#run('deploy.yml', commit, inputs, more);
   }
@@ -161,8 +231,10 @@ export class Project {
     return this.#run('rollback.yml', COMMITS[0], inputs, more);
   }
 
-  async #run(file, commit, inputs, { github, vars, environment, ...more }) {
+  async #run(file, commit, inputs, { github, vars, environment, head, ...more }) {
     this.#runs += 1;
+    // A new run has the newest commit; a test of a rerun sets another one.
+    this.repository.head = head ?? commit;
     const number = String(this.#runs);
     const jobs = await runWorkflow({
       cloud: this.cloud,
@@ -182,7 +254,7 @@ export class Project {
         sha: commit,
         ...github,
       },
-      environment: { ...NO_WAITING, NPM_FAILS: '', ...environment },
+      environment: { ...NO_WAITING, NPM_FAILS: '', SYFT_SHA256: syft, ...environment },
       ...more,
     });
     for (const { log, summary } of Object.values(jobs)) Project.printed += log + summary;

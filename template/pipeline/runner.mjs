@@ -39,6 +39,7 @@ export async function runWorkflow(run) {
         event: { repository: { private: false } },
         event_name: 'workflow_dispatch',
         ref: 'refs/heads/main',
+        token: 'ghs_standin',
         ...run.github,
         job: name,
       },
@@ -78,20 +79,21 @@ async function runJob(run, workflow, name, definition, contexts) {
   for (const path of [workspace, temp]) mkdirSync(path);
   const job = { permissions: definition.permissions ?? workflow.permissions, status: 'success' };
   const state = { env: {}, steps: {}, log: '', summary: '', list: [], scripts: 0 };
-  const claims = claimsOf(contexts.github, workflow, run.file);
+  const environment = fill(definition.environment ?? '', contexts);
+  const claims = { ...claimsOf(contexts.github, workflow, run.file), ...(environment && { environment }) };
+  const jobEnv = { ...fillAll(workflow.env, contexts), ...fillAll(definition.env, contexts) };
 
   for (const step of definition.steps) {
     const title = step.name ?? step.run ?? step.uses.replace(/@.*/, '');
-    const now = { ...contexts, env: state.env, steps: state.steps, job, runner: { temp } };
+    const now = { ...contexts, env: { ...jobEnv, ...state.env }, steps: state.steps, job, runner: { temp } };
     if (!holds(step.if, now, { result: job.status })) {
       state.list.push({ title, outcome: 'skipped' });
       if (step.id) state.steps[step.id] = { outcome: 'skipped', conclusion: 'skipped', outputs: {} };
       continue;
     }
     state.log += `── ${title}\n`;
-    const env = { ...fillAll(workflow.env, now), ...fillAll(definition.env, now) };
     const shell = workflow.defaults?.run?.shell;
-    const place = { run, job, name, folder, workspace, temp, claims, state, env, shell, contexts: now };
+    const place = { run, job, name, folder, workspace, temp, claims, state, env: jobEnv, shell, contexts: now };
     const { outcome, outputs, text } = await runStep(place, step);
     state.log += text;
     state.list.push({ title, outcome, text });
@@ -118,6 +120,7 @@ function claimsOf(github, workflow, file) {
     repository_id: github.repository_id,
     repository_owner_id: github.repository_owner_id,
     run_id: github.run_id,
+    sha: github.sha,
     workflow_ref: `${github.repository}/${file}@${github.ref}`,
   };
 }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
+import { fill } from './expressions.mjs';
 
 // The parser imports JSON without the attribute that Node requires.
 registerHooks({
@@ -34,6 +35,21 @@ for (const name of readdirSync(WORKFLOWS)) {
     const { permissions, concurrency } = parse(content);
     assert.deepEqual(permissions, {});
     assert.ok(concurrency.group);
+  });
+}
+
+for (const name of ['deploy.yml', 'rollback.yml']) {
+  test(`${name} signs in from the GitHub environment of its environment`, () => {
+    const vars = { GCP_GITHUB_ENVIRONMENT: 'live', STAGING_GCP_GITHUB_ENVIRONMENT: 'try' };
+    const { jobs } = parse(read(`${WORKFLOWS}/${name}`));
+    const used = Object.values(jobs).filter(({ permissions }) => permissions['id-token'] === 'write');
+    assert.ok(used.length > 0);
+    for (const { environment } of used) {
+      const selected = ['production', 'staging', 'other'].map((each) =>
+        fill(environment, { vars, inputs: { environment: each } }),
+      );
+      assert.deepEqual(selected, ['live', 'try', '']);
+    }
   });
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
+import { readSettings } from '../../tools/doctor/lists.mjs';
 import { loadEnv } from '../../src/platform/config/env.js';
 
 interface ComposeService {
@@ -13,15 +14,21 @@ interface ComposeService {
   ports: string[];
   depends_on: Record<string, { condition: string }>;
   healthcheck: { test: string[] };
+  profiles?: string[];
 }
 
 // Compose reads YAML 1.1, which has `<<`.
-const { services } = parse(readFileSync('docker/compose.yaml', 'utf8'), { merge: true }) as {
-  services: Record<'database' | 'migrate' | 'service', ComposeService>;
+const { services, configs } = parse(
+  // ${NAME:-DEFAULT} is the default.
+  readFileSync('docker/compose.yaml', 'utf8').replaceAll(/\$\{\w+:-(.*?)\}/g, '$1'),
+  { merge: true },
+) as {
+  services: Record<'database' | 'migrate' | 'service' | 'collector' | 'jaeger', ComposeService>;
+  configs: { collector: { content: string } };
 };
-const { database, migrate, service } = services;
+const { database, migrate, service, collector, jaeger } = services;
 const env = loadEnv({ NODE_ENV: 'production', ...service.environment });
-const manifest = readFileSync('deploy/service.yaml', 'utf8');
+const settings = readSettings('production');
 
 describe('docker/compose.yaml', () => {
   it('builds docker/Dockerfile with the repository as its context', () => {
@@ -48,8 +55,30 @@ describe('docker/compose.yaml', () => {
     expect(env.DATABASE_URL).toBe(`postgresql://${user}:${password}@database:5432/${name}`);
   });
 
-  it('sets the memory and the heap of deploy/service.yaml', () => {
-    expect(manifest).toContain(`memory: ${service.mem_limit.replace('m', 'Mi')}\n`);
-    expect(manifest).toContain(`value: ${service.environment.NODE_OPTIONS}\n`);
+  it('starts the collector and Jaeger only with the profile observability', () => {
+    const optional = Object.entries(services).filter(([, { profiles }]) => profiles);
+    expect(optional.map(([name]) => name)).toEqual(['collector', 'jaeger']);
+    expect([collector.profiles, jaeger.profiles]).toEqual([['observability'], ['observability']]);
+  });
+
+  it('leads traces from the port that the comment names to Jaeger', () => {
+    const {
+      receivers,
+      exporters,
+      service: pipes,
+    } = parse(configs.collector.content) as Record<string, unknown> as {
+      receivers: { otlp: { protocols: { http: { endpoint: string } } } };
+      exporters: { otlp: { endpoint: string } };
+      service: { pipelines: { traces: { receivers: string[]; exporters: string[] } } };
+    };
+    const [, port] = /http:\/\/collector:(\d+)/.exec(readFileSync('docker/compose.yaml', 'utf8'))!;
+    expect(receivers.otlp.protocols.http.endpoint).toBe(`0.0.0.0:${port}`);
+    expect(exporters.otlp.endpoint).toBe('jaeger:4317');
+    expect(pipes.pipelines.traces).toEqual({ receivers: ['otlp'], exporters: ['otlp'] });
+  });
+
+  it('sets the memory and the heap of deploy/settings.txt', () => {
+    expect(settings.get('MEMORY')?.value).toBe(service.mem_limit.replace('m', 'Mi'));
+    expect(settings.get('NODE_OPTIONS')?.value).toBe(service.environment.NODE_OPTIONS);
   });
 });

@@ -14,7 +14,8 @@ case "$*" in
   *commits/main*) [ "$SIGNED_IN" = yes ] || { echo 'To get started with GitHub CLI, please run: gh auth login' >&2; exit 4; }; echo ${COMMIT} ;;
   *'environment]=nowhere'*) echo 'HTTP 422: Provided value "nowhere" for input "environment" not in the list of allowed values' >&2; exit 1 ;;
   *dispatches*) echo '{ "workflow_run_id": 4711, "html_url": "${PAGE}" }' ;;
-  'run watch 4711 --exit-status') exit "$RESULT" ;;
+  'run watch 4711 --exit-status') echo watching; exit "$RESULT" ;;
+  'run download 4711 --name deployment --dir '*) [ "$RESULT" = 0 ] || exit 1; echo '{ "commit": "${COMMIT}", "verdict": "success" }' >"$7/deployment.json" ;;
 esac
 `;
 
@@ -63,7 +64,27 @@ describe('npm run deploy', () => {
   it.each(['0', '1'])('with --watch follows the run and exits with its code %s', async (RESULT) => {
     const { code } = await deploy(['--watch'], { RESULT });
     expect(code).toBe(Number(RESULT));
-    expect(calls().at(-1)).toBe('run watch 4711 --exit-status');
+    expect(calls().at(-2)).toBe('run watch 4711 --exit-status');
+  });
+
+  it('with --json prints only the result to standard output', async () => {
+    const { stdout, stderr } = await deploy(['--watch', '--json']);
+    expect(JSON.parse(stdout)).toEqual({ run: 4711, page: PAGE, commit: COMMIT, verdict: 'success' });
+    expect(stderr).toContain('watching');
+    const failed = await deploy(['--watch', '--json'], { RESULT: '1' });
+    expect(JSON.parse(failed.stdout)).toEqual({
+      ...{ run: 4711, page: PAGE, verdict: 'failure' },
+      next: ['gh run view 4711 --log-failed | npm run doctor -- --explain'],
+    });
+    const rejected = await deploy(['--json'], { SIGNED_IN: 'no' });
+    expect(JSON.parse(rejected.stdout)).toEqual({ error: 'gh is not signed in. Run: gh auth login' });
+  });
+
+  it('with --rollback starts the Rollback workflow', async () => {
+    await deploy(['--rollback', '--environment=staging', '--revision=orders-00007']);
+    expect(calls().at(-1)).toMatch(
+      /workflows\/rollback\.yml\/dispatches .*inputs\[environment\]=staging .*inputs\[revision\]=orders-00007$/,
+    );
   });
 
   it.each([

@@ -100,14 +100,15 @@ describe('deployments', () => {
     expect(deploy.jobs.deploy!.needs).toBe('build');
     for (const script of ['migrate', 'candidate']) {
       expect(stepOf('deploy', script).env).toEqual({ DIGEST: '${{ needs.build.outputs.digest }}' });
-      expect(readCode(`deploy/pipeline/${script}.sh`)).toMatch(/^validate_digest "\$DIGEST"$/m);
+      expect(readCode(`deploy/pipeline/${script}.sh`)).toMatch(/^ *validate_digest "\$DIGEST"$/m);
     }
     expect(readCode('deploy/pipeline/build.sh')).toMatch(/^validate_digest "\$digest"\nset_output digest "\$digest"$/m);
   });
 
-  it('migrate before they deploy', () => {
-    const scripts = deploy.jobs.deploy!.steps.map(({ run }) => run);
-    expect(scripts.indexOf('deploy/pipeline/migrate.sh')).toBeLessThan(scripts.indexOf('deploy/pipeline/candidate.sh'));
+  it('validate the service, then migrate, then deploy', () => {
+    const scripts = deploy.jobs.deploy!.steps.map(({ run }) => run?.replace('deploy/pipeline/', ''));
+    const ordered = scripts.filter((script) => /^(candidate|migrate)/.test(script ?? ''));
+    expect(ordered).toEqual(['candidate.sh --dry-run', 'migrate.sh', 'candidate.sh']);
   });
 
   it('run one at a time; a rollback does not wait for them', () => {
@@ -119,7 +120,7 @@ describe('deployments', () => {
   it('request a token for Cloud Run only for a private service', () => {
     for (const [{ steps: own }, id] of [
       [deploy.jobs.deploy!, 'candidate'],
-      [rollback.jobs.rollback!, 'rollback'],
+      [rollback.jobs.rollback!, 'target'],
     ] as const) {
       expect(own.find((step) => step.id === 'invoker-token')?.if).toBe(`steps.${id}.outputs.private == 'true'`);
     }

@@ -2,6 +2,7 @@
 //
 //   'TAG --package= [--limit=] [--async]'   a name, a required flag with a value, two optional flags
 //   'SERVICE...'                            one or more names
+import { parse as parseYaml } from 'yaml';
 import { Refusal } from './refusal.mjs';
 
 const EVERYWHERE = '[--project=] [--format=] [--quiet] [--verbosity=]';
@@ -55,6 +56,28 @@ export function parse(usage, words, { isList, environment }) {
   ];
   if (missing.length > 0) throw new Refusal(`argument ${missing.join(' ')}: Must be specified.`, 2);
   return values;
+}
+
+/** Parses KEY=VALUE,KEY=VALUE. */
+export function labelsOf(text = '') {
+  return Object.fromEntries(
+    text
+      .split(',')
+      .filter(Boolean)
+      .map((pair) => pair.split('=')),
+  );
+}
+
+export function updateLabels(object, args) {
+  object.labels = { ...object.labels, ...labelsOf(args['update-labels']) };
+  return '';
+}
+
+/** Replaces --flags-file=- by the flags in the YAML of the standard input. */
+export function expandFlagsFile(words, stdin) {
+  return words.flatMap((word) =>
+    word === '--flags-file=-' ? Object.entries(parseYaml(stdin)).map(([flag, value]) => `${flag}=${value}`) : [word],
+  );
 }
 
 /** Adds the defaults that google-github-actions/auth and setup-gcloud export. */

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { docker } from './docker.mjs';
 import { gcloud } from './gcloud.mjs';
 import { gh } from './github.mjs';
+import { rest } from './rest.mjs';
 import { newState } from './state.mjs';
 import { answer } from './traffic.mjs';
 
@@ -25,6 +26,7 @@ export class Cloud {
   /**
    * `interrupt`: each changing gcloud command loses its connection once, after the change. `youth`, first or eternal: IAM
    * does not find a new resource on first use, or ever. `warns`: gcloud prints a warning on every call.
+   * `checksPublicAccess`: Cloud Run requires setIamPolicy for every change of a public service.
    */
   faults = {};
   /** Called after each call, to simulate concurrent changes. */
@@ -36,6 +38,13 @@ export class Cloud {
 
   get url() {
     return `http://127.0.0.1:${this.server.address().port}`;
+  }
+
+  /** The variables of scripts that call the stand-in: client.sh reads the first, deploy/observability.sh the others. */
+  get environment() {
+    const apis = ['CLOUDRESOURCEMANAGER', 'LOGGING', 'MONITORING'];
+    const endpoints = apis.map((api) => [`CLOUDSDK_API_ENDPOINT_OVERRIDES_${api}`, `${this.url}/`]);
+    return { STANDIN: this.url, ...Object.fromEntries(endpoints) };
   }
 
   serviceUrl(projectNumber, region, name, tag) {
@@ -77,6 +86,16 @@ export class Cloud {
     if (request.method === 'POST' && program && request.headers.host.startsWith('127.0.0.1')) {
       const form = new URLSearchParams(await text(request));
       response.end(shell(this.#call(program, form)));
+      return;
+    }
+    if (request.headers.host.startsWith('127.0.0.1') && /^\/v[123]\/projects\//.test(request.url)) {
+      const call = { words: [request.method, request.url.slice(1)], body: await text(request) };
+      const answered = rest(this, { ...call, authorization: request.headers.authorization });
+      this.calls.push({ program: 'rest', ...call, environment: {}, files: {}, ...answered });
+      for (const listener of this.listeners) listener(this.calls.at(-1));
+      response
+        .writeHead(answered.status, { 'content-type': 'application/json' })
+        .end(JSON.stringify(answered.result, null, 2));
       return;
     }
     const { status, body } = answer(this, { host: request.headers.host, path: request.url, headers: request.headers });

@@ -9,6 +9,7 @@ const RUN_EXECUTE = 'https://docs.cloud.google.com/run/docs/execute/jobs';
 const RUN_ACCESS = 'https://docs.cloud.google.com/run/docs/securing/managing-access';
 const IAM = 'https://docs.cloud.google.com/iam/docs/reference/rest/v1';
 const CREDENTIALS = 'https://docs.cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts';
+const SCHEDULER = 'https://docs.cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs';
 const SECRETS = 'https://docs.cloud.google.com/secret-manager/docs/access-control';
 const STORAGE = 'https://docs.cloud.google.com/storage/docs/access-control/iam-json';
 const PROJECTS = 'https://docs.cloud.google.com/resource-manager/docs/access-control-proj';
@@ -20,6 +21,7 @@ const BUILDS_ACCOUNT =
 const LOGGING = 'https://docs.cloud.google.com/logging/docs/access-control';
 const SQL = 'https://docs.cloud.google.com/sql/docs/postgres/iam-permissions';
 const SQL_FROM_RUN = 'https://docs.cloud.google.com/sql/docs/postgres/connect-run';
+const ORGANIZATION = 'https://docs.cloud.google.com/resource-manager/docs/organization-policy/using-constraints';
 const BILLING = 'https://docs.cloud.google.com/billing/docs/how-to/modify-project';
 
 export const COMMANDS = {
@@ -32,6 +34,7 @@ export const COMMANDS = {
   'artifacts repositories set-cleanup-policies': [
     ['artifactregistry.repositories.update', 'repository', `${REGISTRY}/patch`],
   ],
+  'artifacts repositories update': [['artifactregistry.repositories.update', 'repository', `${REGISTRY}/patch`]],
   'artifacts tags create': [['artifactregistry.tags.create', 'repository', `${REGISTRY}.packages.tags/create`]],
   'artifacts tags delete': [['artifactregistry.tags.delete', 'repository', `${REGISTRY}.packages.tags/delete`]],
   'artifacts tags list': [['artifactregistry.tags.list', 'repository', `${REGISTRY}.packages.tags/list`]],
@@ -42,7 +45,9 @@ export const COMMANDS = {
   'artifacts versions list': [['artifactregistry.versions.list', 'repository', `${REGISTRY}.packages.versions/list`]],
   'auth configure-docker': [],
   'auth list': [],
+  'auth print-access-token': [],
   'billing projects describe': [['resourcemanager.projects.get', 'project', BILLING]],
+  'config get': [],
   'builds submit': [
     ['serviceusage.services.use', 'project', BUILDS_SUBMIT],
     ['storage.buckets.get', 'source bucket', `${STORAGE}#buckets`],
@@ -57,16 +62,19 @@ export const COMMANDS = {
   'iam service-accounts keys list': [
     ['iam.serviceAccountKeys.list', 'account', `${IAM}/projects.serviceAccounts.keys/list`],
   ],
+  'iam service-accounts update': [['iam.serviceAccounts.update', 'account', `${IAM}/projects.serviceAccounts/patch`]],
   'iam workload-identity-pools create': pools('workloadIdentityPools.create'),
   'iam workload-identity-pools delete': pools('workloadIdentityPools.delete'),
   'iam workload-identity-pools describe': pools('workloadIdentityPools.get'),
   'iam workload-identity-pools undelete': pools('workloadIdentityPools.undelete'),
+  'iam workload-identity-pools update': pools('workloadIdentityPools.update'),
   'iam workload-identity-pools providers create-oidc': pools('workloadIdentityPoolProviders.create'),
   'iam workload-identity-pools providers describe': pools('workloadIdentityPoolProviders.get'),
   'iam workload-identity-pools providers undelete': pools('workloadIdentityPoolProviders.undelete'),
   'iam workload-identity-pools providers update-oidc': pools('workloadIdentityPoolProviders.update'),
   'logging read': [['logging.logEntries.list', 'project', LOGGING]],
   'projects describe': [['resourcemanager.projects.get', 'project', PROJECTS]],
+  'resource-manager org-policies describe': [['orgpolicy.policy.get', 'project', ORGANIZATION]],
   'run deploy': [
     ['run.services.get', 'service', RUN],
     ['run.services.create', 'project', RUN],
@@ -113,18 +121,38 @@ export const COMMANDS = {
     ['run.services.update', 'service', RUN],
     ['iam.serviceAccounts.actAs', 'runtime account', RUN_ACT_AS],
   ],
+  'scheduler jobs create http': [
+    ['cloudscheduler.jobs.create', 'project', `${SCHEDULER}/create`],
+    ['iam.serviceAccounts.actAs', 'runtime account', `${SCHEDULER}/create`],
+  ],
+  'scheduler jobs delete': [['cloudscheduler.jobs.delete', 'schedule', `${SCHEDULER}/delete`]],
+  'scheduler jobs describe': [['cloudscheduler.jobs.get', 'schedule', `${SCHEDULER}/get`]],
+  'scheduler jobs run': [['cloudscheduler.jobs.run', 'schedule', `${SCHEDULER}/run`]],
+  'scheduler jobs update http': [
+    ['cloudscheduler.jobs.update', 'schedule', `${SCHEDULER}/patch`],
+    ['iam.serviceAccounts.actAs', 'runtime account', `${SCHEDULER}/patch`],
+  ],
   'secrets create': [['secretmanager.secrets.create', 'project', SECRETS]],
   'secrets delete': [['secretmanager.secrets.delete', 'secret', SECRETS]],
   'secrets describe': [['secretmanager.secrets.get', 'secret', SECRETS]],
+  'secrets update': [['secretmanager.secrets.update', 'secret', SECRETS]],
+  'secrets versions access': [['secretmanager.versions.access', 'secret', SECRETS]],
   'secrets versions add': [['secretmanager.versions.add', 'secret', SECRETS]],
   'secrets versions disable': [['secretmanager.versions.disable', 'secret', SECRETS]],
   'secrets versions list': [['secretmanager.versions.list', 'secret', SECRETS]],
   'services enable': [['serviceusage.services.enable', 'project', SERVICES]],
   'services list': [['serviceusage.services.list', 'project', SERVICES]],
+  'sql databases create': [['cloudsql.databases.create', 'instance', SQL]],
+  'sql databases describe': [['cloudsql.databases.get', 'instance', SQL]],
+  'sql instances create': [['cloudsql.instances.create', 'project', SQL]],
+  'sql instances delete': [['cloudsql.instances.delete', 'instance', SQL]],
   'sql instances describe': [['cloudsql.instances.get', 'instance', SQL]],
+  'sql instances patch': [['cloudsql.instances.update', 'instance', SQL]],
+  'sql users set-password': [['cloudsql.users.update', 'instance', SQL]],
   'storage buckets create': [['storage.buckets.create', 'project', `${STORAGE}#buckets`]],
   'storage buckets describe': [['storage.buckets.get', 'bucket', `${STORAGE}#buckets`]],
   'storage buckets list': [['storage.buckets.list', 'project', `${STORAGE}#buckets`]],
+  'storage buckets update': [['storage.buckets.update', 'bucket', `${STORAGE}#buckets`]],
   'storage rm': [
     ['storage.objects.list', 'bucket', `${STORAGE}#objects`],
     ['storage.objects.delete', 'bucket', `${STORAGE}#objects`],
@@ -137,6 +165,7 @@ export const COMMANDS = {
   ...policies('run services', 'service', 'run.services', RUN_ACCESS),
   ...policies('secrets', 'secret', 'secretmanager.secrets', SECRETS),
   ...policies('storage buckets', 'bucket', 'storage.buckets', `${STORAGE}#buckets`),
+  version: [],
 };
 
 /** Permissions that other callers require: docker, workflows that sign in, revisions, jobs, and clients of a service. */
@@ -162,6 +191,7 @@ export const OTHERS = {
     ['secretmanager.versions.access', 'secret', 'https://docs.cloud.google.com/run/docs/configuring/services/secrets'],
     ['cloudsql.instances.connect', 'instance', SQL_FROM_RUN],
   ],
+  'an execution by Cloud Scheduler': [['run.jobs.run', 'job', RUN_EXECUTE]],
   'a call': [
     ['run.routes.invoke', 'service', 'https://docs.cloud.google.com/run/docs/authenticating/service-to-service'],
   ],

@@ -1,5 +1,5 @@
 // Handles a gcloud call: parses it, authenticates and authorizes the caller, runs the command and formats the output.
-import { parse } from './arguments.mjs';
+import { expandFlagsFile, parse } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
 import { artifacts } from './commands/artifacts.mjs';
 import { auth } from './commands/auth.mjs';
@@ -8,7 +8,9 @@ import { iam } from './commands/iam.mjs';
 import { policies } from './commands/policies.mjs';
 import { projects } from './commands/projects.mjs';
 import { run } from './commands/run.mjs';
+import { scheduler } from './commands/scheduler.mjs';
 import { secrets } from './commands/secrets.mjs';
+import { sql } from './commands/sql.mjs';
 import { storage } from './commands/storage.mjs';
 import { matches, print } from './expressions.mjs';
 import { authorize, callerOf } from './permissions.mjs';
@@ -24,7 +26,9 @@ export const HANDLERS = {
   ...policies,
   ...projects,
   ...run,
+  ...scheduler,
   ...secrets,
+  ...sql,
   ...storage,
 };
 
@@ -32,10 +36,11 @@ export const HANDLERS = {
 const WHERE = {
   account: ({ find, args }) => find('account', args.SERVICE_ACCOUNT ?? args['iam-account']),
   bucket: ({ find, args }) => find('bucket', args.BUCKET.replace(/^gs:\/\//, '').replace(/\/$/, '')),
-  instance: ({ find, args }) => find('instance', args.INSTANCE),
+  instance: ({ find, args }) => find('instance', args.INSTANCE ?? args.instance),
   job: ({ find, args }) => find('job', `${args.region}/${args.JOB ?? args.job}`),
   project: ({ find }) => find('project'),
   repository: ({ find, args }) => find('repository', `${args.location}/${args.REPOSITORY ?? args.repository}`),
+  schedule: ({ find, args }) => find('schedule', `${args.location}/${args.JOB}`),
   secret: ({ find, args }) => find('secret', args.SECRET ?? args.secret),
   service: ({ find, args }) => find('service', `${args.region}/${args.SERVICE ?? args.service}`),
 };
@@ -47,7 +52,10 @@ export function gcloud(cloud, { words, ...call }) {
   try {
     const handler = HANDLERS[name];
     if (!handler) throw invalidChoice(words, name);
-    const args = parse(handler.usage, rest, { isList: handler.isList, environment: call.environment });
+    const args = parse(handler.usage, expandFlagsFile(rest, call.stdin), {
+      isList: handler.isList,
+      environment: call.environment,
+    });
     const { state } = cloud;
     const context = { ...call, args, cloud, state, name, say: (text) => (answer.stderr += `${text}\n`) };
     if (handler.asks && !args.quiet && call.environment.CLOUDSDK_CORE_DISABLE_PROMPTS !== '1') {

@@ -1,8 +1,25 @@
-// The gh commands that the scripts use: IDs and variables of a repository.
+// The gh commands that the scripts use: IDs and variables of a repository, and in runs.mjs those of a workflow.
+import { workflowCommands } from './runs.mjs';
+
 export function gh({ state }, { words }) {
+  const { folderRepository } = state;
   const refuse = (message, status = 1) => ({ status, stdout: '', stderr: `${message}\n` });
+  const answered = workflowCommands(state, words);
+  if (answered) return answered;
   if (!state.github) return refuse('To get started with GitHub CLI, please run:  gh auth login', 4);
   const [command, name, ...rest] = words;
+  if (words.join(' ') === 'repo view --json nameWithOwner --jq .nameWithOwner') {
+    return folderRepository
+      ? { status: 0, stdout: `${folderRepository}\n`, stderr: '' }
+      : refuse('no git remotes found');
+  }
+  const [, ofApi, path] = (command === 'api' && /^repos\/([^/]+\/[^/]+)\/(.+)$/.exec(name)) || [];
+  if (path) {
+    const { responses = {} } = state.github[ofApi] ?? {};
+    return responses[path]
+      ? { status: 0, stdout: JSON.stringify(responses[path]), stderr: '' }
+      : refuse('gh: Not Found (HTTP 404)');
+  }
   const repositoryName = command === 'api' ? /^repos\/(.+)$/.exec(name)?.[1] : rest[rest.indexOf('--repo') + 1];
   const repository = state.github[repositoryName];
   if (!repository) return refuse(`gh: Not Found (HTTP 404)`);

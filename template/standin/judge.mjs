@@ -5,9 +5,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+const FLAGS_FILE = 'flags.yaml';
+/** The first version of gcloud with POSTGRES_18: MIN_GCLOUD_VERSION_POSTGRES_18 of deploy/lib/database.sh. */
+const MIN_VERSION_POSTGRES_18 = 542;
+
 /** @returns {number} the number of calls in the JSON Lines file that gcloud rejects; prints each of them */
 export function judge(callsFile) {
   const { sdk, python, version } = findGcloud();
+  // An older gcloud validates the same command lines with the version of PostgreSQL that it has.
+  const postgres = Number.parseInt(version, 10) < MIN_VERSION_POSTGRES_18 ? 'POSTGRES_17' : 'POSTGRES_18';
   const lines = new Set(
     readFileSync(callsFile, 'utf8')
       .split('\n')
@@ -17,8 +23,16 @@ export function judge(callsFile) {
       .filter(({ program, status }) => program === 'gcloud' && status !== 2)
       .map(({ words, files }) =>
         JSON.stringify({
-          words: words.map(likeGoogles),
-          files: Object.fromEntries(Object.entries(files).map(([name, text]) => [name, likeGoogles(text)])),
+          words: words
+            .map(likeGoogles)
+            .map((word) =>
+              word.replace('--flags-file=-', `--flags-file=${FLAGS_FILE}`).replace('POSTGRES_18', postgres),
+            ),
+          files: {
+            ...Object.fromEntries(Object.entries(files).map(([name, text]) => [name, likeGoogles(text)])),
+            // The standard input was a password.
+            ...(words.includes('--flags-file=-') && { [FLAGS_FILE]: '--password: "none"' }),
+          },
         }),
       ),
   );

@@ -25,7 +25,9 @@ export function allows(caller, permission, { object, project, service, fullName 
 function includes(role, permission) {
   const { permissions } = ROLES[role] ?? {};
   if (!permissions) throw new Refusal(`The stand-in does not support ${role}: add it to roles.mjs`);
-  return permissions.includes('*') || permissions.includes(permission);
+  // An owner can grant this permission, but does not have it.
+  const isOwned = permissions.includes('*') && permission !== 'iam.serviceAccounts.getAccessToken';
+  return isOwned || permissions.includes(permission);
 }
 
 /** For a user, gcloud's own project has the quota of calls about projects and services; for a service account, its project. */
@@ -56,9 +58,19 @@ export function ask(caller, permissions, places) {
 
 // ── Signing in ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Returns gcloud's active account: the account of the credential file in the environment, or the operator. */
+/** Returns gcloud's active account: of the credential file in the environment, the impersonated one, or the operator. */
 export function callerOf(state, environment) {
   const file = environment.CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE;
+  const impersonated = environment.CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT;
+  if (!file && impersonated) {
+    const [[permission]] = OTHERS['an access token'];
+    const account = resource(state, 'account', impersonated.split('@')[1].split('.')[0], impersonated);
+    if (!allows(state.operator, permission, account))
+      throw new Refusal(
+        `PERMISSION_DENIED: Failed to impersonate [${impersonated}]. Make sure the account that's trying to impersonate it has access to the service account itself and the "roles/iam.serviceAccountTokenCreator" role. Permission '${permission}' denied on resource (or it may not exist).`,
+      );
+    return impersonated;
+  }
   if (!file) return state.operator;
   if (!existsSync(file))
     throw new Refusal(`Unable to read file [${file}]: [Errno 2] No such file or directory: '${file}'`);
@@ -145,4 +157,12 @@ export function idToken(email, audience, withEmail) {
 export function claimsOf(header) {
   const [, payload, signature] = /^Bearer [\w-]+\.([\w-]+)\.(\w*)$/i.exec(header ?? '') ?? [];
   return signature === 'standin' ? JSON.parse(Buffer.from(payload, 'base64url')) : undefined;
+}
+
+/** Returns an access token that only the stand-in accepts. */
+export const accessToken = (email) => `standin.${Buffer.from(email).toString('base64url')}`;
+
+export function accountOfToken(header) {
+  const [, email] = /^Bearer standin\.([\w-]+)$/.exec(header ?? '') ?? [];
+  return email && Buffer.from(email, 'base64url').toString();
 }

@@ -27,6 +27,9 @@ export const commitOf = (state, image) => state.images[image.split('@')[1]]?.com
 /** Returns whether the service is public. A manifest has 'true', gcloud writes 'True'. */
 export const isOpen = (annotations) => annotations['run.googleapis.com/invoker-iam-disabled']?.toLowerCase() === 'true';
 
+const POSTGRES = 'docker.io/library/postgres:';
+const isPublic = (image) => image.startsWith(SAMPLES) || image.startsWith(POSTGRES);
+
 /** REGION-docker.pkg.dev/PROJECT/REPOSITORY/NAME:TAG or @DIGEST */
 export function imageName(image) {
   const [, location, project, repository, name, tag, digest] =
@@ -38,13 +41,13 @@ export function imageName(image) {
 
 /** Returns the repository in which the deployer needs read permission; undefined for Google's samples. */
 export function imageRepository(state, image) {
-  if (image.startsWith(SAMPLES)) return undefined;
+  if (isPublic(image)) return undefined;
   const { location, project, repository } = imageName(image);
   return resource(state, 'repository', project, `${location}/${repository}`);
 }
 
 export function checkImage(state, image) {
-  if (image.startsWith(SAMPLES)) return;
+  if (isPublic(image)) return;
   const { name, tag, digest } = imageName(image);
   const versions = imageRepository(state, image).object?.packages[name];
   if (!versions?.versions[digest ?? versions.tags[tag]]) throw new Refusal(`Image '${image}' not found.`);
@@ -65,6 +68,10 @@ export function prepare(state, project, { metadata, spec }, logTo) {
   const [container] = spec.containers;
   for (const [index, { valueFrom }] of (container.env ?? []).entries()) {
     const refused = valueFrom && secretRefusal(state, project, spec.serviceAccountName, valueFrom.secretKeyRef, index);
+    if (refused) return refused;
+  }
+  for (const { secret } of spec.volumes ?? []) {
+    const refused = secretRefusal(state, project, spec.serviceAccountName, secret, 0);
     if (refused) return refused;
   }
   for (const connection of (metadata?.annotations?.['run.googleapis.com/cloudsql-instances'] || '')
@@ -98,7 +105,27 @@ function secretRefusal(state, project, account, { name, key }, index) {
   if (!allows(account, 'secretmanager.versions.access', secret)) {
     return `${field}: Permission denied on secret: ${version} for Revision service account ${account}. The service account used must be granted the 'Secret Manager Secret Accessor' role (roles/secretmanager.secretAccessor) at the secret, project or higher level.`;
   }
-  return secret.object.versions[key]?.state === 'ENABLED' ? undefined : `${field}: Secret ${version} was not found`;
+  return versionOf(secret.object, key)?.state === 'ENABLED' ? undefined : `${field}: Secret ${version} was not found`;
+}
+
+const versionOf = ({ versions }, key) => (key === 'latest' ? Object.values(versions).at(-1) : versions[key]);
+
+/**
+ * Runs the mounted script of a job with psql: sets the passwords of its ALTER ROLE statements, if it has the
+ * administrator's. The test of the real script runs it on PostgreSQL.
+ */
+function runSql(project, { metadata, spec }, logTo) {
+  const [, , instance] = metadata.annotations['run.googleapis.com/cloudsql-instances'].split(':');
+  const { users } = project.instances[instance];
+  const { path, secret } = spec.template.spec.volumes[0];
+  if (spec.template.spec.containers[0].args !== path) return false;
+  const script = versionOf(project.secrets[secret.name], secret.key).value;
+  if (/PGPASSWORD=(\w+)/.exec(script)?.[1] !== users.postgres) {
+    logTo({ severity: 'ERROR', textPayload: 'FATAL:  password authentication failed for user "postgres"' });
+    return false;
+  }
+  for (const [, user, password] of script.matchAll(/ALTER ROLE (\w+) PASSWORD '(\w+)'/g)) users[user] = password;
+  return true;
 }
 
 /** Executes a job. Returns whether it succeeded. */
@@ -114,5 +141,7 @@ export function execute(state, project, job, name, { location, execution }) {
   const reason = prepare(state, project, { metadata, spec: spec.template.spec }, logTo);
   const { migration } = behaviourOf(state, spec.template.spec.containers[0].image);
   if (migration) logTo({ severity: 'ERROR', jsonPayload: { message: migration } });
+  if (!reason && spec.template.spec.containers[0].image.startsWith(POSTGRES))
+    return runSql(project, job.template, logTo);
   return !reason && !migration;
 }

@@ -13,17 +13,25 @@ const KINDS = {
     collection: 'repositories',
     path: (name) => `locations/${name.replace('/', '/repositories/')}`,
   },
+  schedule: {
+    api: 'cloudscheduler',
+    collection: 'schedules',
+    path: (name) => `locations/${name.replace('/', '/jobs/')}`,
+  },
   secret: { api: 'secretmanager', collection: 'secrets', path: (name) => `secrets/${name}` },
   service: { api: 'run', collection: 'services', path: (name) => `services/${name.split('/')[1]}` },
 };
 
 /** API names by the first part of a permission, where the two differ. */
-const APIS = { cloudsql: 'sqladmin', resourcemanager: 'cloudresourcemanager' };
+const APIS = { cloudsql: 'sqladmin', orgpolicy: 'cloudresourcemanager', resourcemanager: 'cloudresourcemanager' };
 const TITLES = {
   artifactregistry: 'Artifact Registry API',
   cloudbuild: 'Cloud Build API',
+  cloudscheduler: 'Cloud Scheduler API',
   iam: 'Identity and Access Management (IAM) API',
   iamcredentials: 'IAM Service Account Credentials API',
+  logging: 'Cloud Logging API',
+  monitoring: 'Cloud Monitoring API',
   run: 'Cloud Run Admin API',
   secretmanager: 'Secret Manager API',
   sqladmin: 'Cloud SQL Admin API',

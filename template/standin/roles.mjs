@@ -39,6 +39,10 @@ export const ROLES = {
     source: `${PAGES}/cloudsql#cloudsql.client`,
     permissions: ['cloudsql.instances.connect', 'cloudsql.instances.get'],
   },
+  'roles/cloudsql.viewer': {
+    source: `${PAGES}/cloudsql#cloudsql.viewer`,
+    permissions: ['cloudsql.instances.get', 'resourcemanager.projects.get'],
+  },
   'roles/iam.serviceAccountUser': {
     source: `${PAGES}/iam#iam.serviceAccountUser`,
     permissions: ['iam.serviceAccounts.actAs', 'iam.serviceAccounts.get', 'resourcemanager.projects.get'],
@@ -49,6 +53,28 @@ export const ROLES = {
       'iam.serviceAccounts.get',
       'iam.serviceAccounts.getAccessToken',
       'iam.serviceAccounts.getOpenIdToken',
+    ],
+  },
+  'roles/iam.serviceAccountTokenCreator': {
+    source: `${PAGES}/iam#iam.serviceAccountTokenCreator`,
+    permissions: ['iam.serviceAccounts.getAccessToken', 'iam.serviceAccounts.getOpenIdToken'],
+  },
+  'roles/logging.admin': {
+    source: `${PAGES}/logging#logging.admin`,
+    permissions: [
+      'logging.logEntries.list',
+      ...['create', 'delete', 'list', 'update'].map((verb) => `logging.logMetrics.${verb}`),
+      ...['deleteShared', 'listShared', 'share', 'updateShared'].map((verb) => `logging.queries.${verb}`),
+      'resourcemanager.projects.get',
+    ],
+  },
+  'roles/monitoring.editor': {
+    source: `${PAGES}/monitoring#monitoring.editor`,
+    permissions: [
+      ...['alertPolicies', 'dashboards', 'notificationChannels', 'services', 'slos', 'uptimeCheckConfigs'].flatMap(
+        (collection) => ['create', 'delete', 'list', 'update'].map((verb) => `monitoring.${collection}.${verb}`),
+      ),
+      'resourcemanager.projects.get',
     ],
   },
   'roles/logging.viewer': {

@@ -9,6 +9,7 @@ import { COMMANDS, OTHERS } from './commands.mjs';
 import { docker } from './docker.mjs';
 import { gcloud, HANDLERS } from './gcloud.mjs';
 import { idToken } from './permissions.mjs';
+import { REST_PERMISSIONS } from './rest.mjs';
 import { ROLES } from './roles.mjs';
 import { addProject } from './state.mjs';
 import { answer } from './traffic.mjs';
@@ -41,6 +42,7 @@ let environment;
 /** A project in which the deployer has every permission of the pipeline, and an image of COMMIT. */
 beforeEach(() => {
   const { state } = cloud;
+  cloud.faults = {};
   Object.assign(state, { operator: 'me@example.com', projects: {}, images: {}, behaviours: {}, machines: {} });
   const apis = [
     'artifactregistry',
@@ -256,9 +258,10 @@ describe('permission data', () => {
   });
 
   test('lists only required permissions for each role', () => {
-    const asked = new Set(
-      Object.values({ ...COMMANDS, ...OTHERS }).flatMap((needs) => needs.map(([permission]) => permission)),
-    );
+    const asked = new Set([
+      ...Object.values({ ...COMMANDS, ...OTHERS }).flatMap((needs) => needs.map(([permission]) => permission)),
+      ...REST_PERMISSIONS,
+    ]);
     for (const [role, { source, permissions }] of Object.entries(ROLES)) {
       assert.match(source, /^https:\/\/docs\.cloud\.google\.com\/iam\//);
       for (const permission of permissions)
@@ -615,6 +618,47 @@ describe('Cloud Run', () => {
     );
   });
 
+  for (const setting of ['true', 'True']) {
+    test(`accepts or rejects unchanged public access (${setting})`, () => {
+      const annotations = { 'run.googleapis.com/invoker-iam-disabled': setting };
+      service().annotations = annotations;
+      assert.equal(asDeployer(...manifest({ annotations }), '--dry-run').status, 0);
+      cloud.faults.checksPublicAccess = true;
+      const refusal = /Permission 'run\.services\.setIamPolicy' denied/;
+      refuses(asDeployer(...manifest({ annotations }), '--dry-run'), refusal);
+      refuses(asDeployer('run', 'services', 'update-traffic', 'orders', ...HERE, '--clear-tags'), refusal);
+    });
+  }
+
+  test('validates a service with --dry-run, and changes nothing', () => {
+    const before = structuredClone(service());
+    assert.equal(asDeployer(...manifest(), '--dry-run').status, 0);
+    assert.deepEqual(service(), before);
+    project.accounts[RUNTIME].policy = [];
+    refuses(asDeployer(...manifest(), '--dry-run'), /actAs' denied/);
+  });
+
+  test('tags a revision without moving the traffic; --set-tags removes the other tags', () => {
+    assert.equal(asDeployer(...manifest()).status, 0);
+    const [serving] = Object.keys(service().revisions);
+    const words = ['run', 'services', 'update-traffic', 'orders', ...HERE];
+    assert.equal(asDeployer(...words, '--set-tags=rollback=orders-1').status, 0);
+    assert.deepEqual(service().statusTraffic, [
+      { revisionName: serving, percent: 100 },
+      { revisionName: 'orders-1', tag: 'rollback' },
+    ]);
+    refuses(asDeployer(...words, '--set-tags=rollback=orders-9'), /Revision 'orders-9' not found/);
+  });
+
+  test('starts an instance with the version of the secret that the revision has', () => {
+    assert.equal(asDeployer(...manifest()).status, 0);
+    service().annotations['run.googleapis.com/invoker-iam-disabled'] = 'true';
+    const candidate = cloud.serviceUrl('123', 'europe-west1', 'orders', 'candidate');
+    assert.equal(at(candidate).status, 200);
+    project.secrets['orders-database-url'].versions[1].state = 'DISABLED';
+    assert.equal(at(candidate).status, 503);
+  });
+
   test('executes a job and logs the reason of a failure', () => {
     const job = {
       kind: 'Job',
@@ -643,6 +687,10 @@ describe('Cloud Run', () => {
       '--format=value(jsonPayload.message)',
     );
     assert.equal(stdout, 'relation "vouchers" already exists\n');
+    Object.assign(project.jobs['europe-west1/orders-migrate'], { labels: { a: 'b' }, annotations: { c: 'd' } });
+    assert.equal(asDeployer('run', 'jobs', 'replace', 'job.yaml', ...HERE).status, 0);
+    const { metadata } = JSON.parse(asDeployer('run', 'jobs', 'describe', 'orders-migrate', ...HERE).stdout);
+    assert.deepEqual(metadata, { name: 'orders-migrate', labels: {}, annotations: {} });
     project.accounts[MIGRATOR].policy = [];
     refuses(
       asDeployer('run', 'jobs', 'replace', 'job.yaml', ...HERE),

@@ -7,6 +7,12 @@ export function newState() {
   return {
     /** The account of `gcloud auth login`, if any. */
     operator: 'me@example.com',
+    /** The version of gcloud. */
+    version: '578.0.0',
+    /** The properties of `gcloud config`. */
+    config: {},
+    /** The repository of the current folder, for gh. */
+    folderRepository: undefined,
     projects: {},
     /** The commit of each image, by digest. */
     images: {},
@@ -14,8 +20,10 @@ export function newState() {
     behaviours: {},
     /** Docker's images and configured registries, by home folder. */
     machines: {},
-    /** IDs and variables of repositories, by OWNER/NAME. Undefined if gh is not signed in. */
+    /** IDs, variables, newest commit (head), runs, responses of other API paths and outage (isDown) of repositories, by OWNER/NAME. Undefined if gh is not signed in. */
     github: {},
+    /** The attestations on GitHub: repository, commit, workflow and digest. */
+    attestations: [],
     /** A counter for unique names and times, which makes test runs reproducible. */
     count: 0,
     /** New resources that have not propagated: IAM does not find them on first use. */
@@ -34,10 +42,16 @@ export function addProject(state, id, { number, apis = [], billing = true } = {}
     buckets: {},
     builds: [],
     instances: {},
+    deletedInstances: [],
     jobs: {},
     logs: [],
+    /** Enforced organization policies, by constraint. */
+    orgPolicies: {},
     pools: {},
     repositories: {},
+    /** Resources of Cloud Monitoring, log-based metrics and saved queries, by collection and id (rest.mjs). */
+    rest: {},
+    schedules: {},
     secrets: {},
     services: {},
   };

@@ -1,7 +1,7 @@
 // Handles requests to the address of a service or of a traffic tag: Google's front end, then a revision.
 import { OTHERS } from './commands.mjs';
 import { ask, claimsOf } from './permissions.mjs';
-import { behaviourOf, commitOf, isOpen } from './platform.mjs';
+import { behaviourOf, commitOf, isOpen, prepare } from './platform.mjs';
 import { Refusal } from './refusal.mjs';
 import { resource } from './resources.mjs';
 import { SAMPLES, log, projectOf } from './state.mjs';
@@ -24,7 +24,7 @@ export function answer(cloud, { host, path, headers }) {
 
   const url = cloud.serviceUrl(number, region, name);
   const answered = mayCall(state, project, service, `${region}/${name}`, url, headers)
-    ? respond(state, service.revisions[revisionName].template, path, headers, { isLive: !tag })
+    ? respond(state, project, service.revisions[revisionName].template, path, headers, { isLive: !tag })
     : { status: 403, body: FORBIDDEN };
   log(state, project, {
     logName: `projects/${project.id}/logs/run.googleapis.com%2Frequests`,
@@ -64,9 +64,10 @@ function mayCall(state, project, service, name, url, headers) {
   }
 }
 
-/** Returns the response of this repository's service or of Google's sample. */
-function respond(state, { spec }, path, headers, { isLive }) {
-  const [{ image, env = [] }] = spec.containers;
+/** Returns the response of this repository's service or of Google's sample. Each request starts an instance. */
+function respond(state, project, template, path, headers, { isLive }) {
+  if (prepare(state, project, template, () => {})) return { status: 503, body: 'Service Unavailable' };
+  const [{ image, env = [] }] = template.spec.containers;
   if (image.startsWith(SAMPLES))
     return { status: 200, body: '<!doctype html><title>Congratulations | Cloud Run</title>' };
   const { answers, failing = 0, tells: told, tellsLive } = behaviourOf(state, image);

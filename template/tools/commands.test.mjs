@@ -1,8 +1,10 @@
 // Every command documents its exit codes, and rejects a wrong option in one line before it does anything.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { describe, test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
 
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'));
 /** These parse their options themselves. */
@@ -20,6 +22,11 @@ function run(name, args, more = {}) {
     env: { ...env, ...more },
   });
 }
+
+const folder = mkdtempSync(join(tmpdir(), 'commands-'));
+after(() => rmSync(folder, { recursive: true }));
+const older = join(folder, 'older.cjs');
+writeFileSync(older, `Object.defineProperty(process.versions, 'node', { value: '20.20.0' });`);
 
 test('every command of tools/ is tested', () => {
   assert.ok(commands.length > 15, commands.join());
@@ -46,6 +53,33 @@ for (const name of commands.filter((each) => !OTHERS.has(each))) {
     });
   });
 }
+
+// The others add a newer Node first.
+for (const name of commands.filter((each) => !scripts[`pre${each}`] && each !== 'doctor')) {
+  test(`npm run ${name} rejects a Node that is too old in one line, with 1`, () => {
+    const { status, stdout, stderr } = run(name, [], { NODE_OPTIONS: `--require=${older}` });
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /^Node 20\.20\.0 is too old\. Run npm ci .*\n$/);
+  });
+}
+
+describe('--json', () => {
+  const missing = { generate: 'NAME is missing', 'resource:remove': 'NAME is missing', init: '--name is missing' };
+  for (const [name, reason] of Object.entries(missing)) {
+    test(`npm run ${name} prints an error as JSON`, () => {
+      const { status, stdout, stderr } = run(name, ['--', '--json']);
+      assert.equal(status, 1);
+      assert.match(JSON.parse(stdout).error, new RegExp(`^${reason}\\. Usage: `));
+      assert.match(stderr, new RegExp(`^${reason}`));
+    });
+  }
+
+  test('prints a result as JSON, and all other output to standard error', () => {
+    const { status, stdout } = run('openapi', ['--', '--check', '--json']);
+    assert.equal(status, 0);
+    assert.deepEqual(Object.keys(JSON.parse(stdout)), ['file', 'changed', 'paths']);
+  });
+});
 
 describe('an option that npm takes because the -- is missing', () => {
   const lines = {

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { startOtlpReceiver } from '../support/otlp-receiver.js';
+import { indexPlanOf } from '../support/plans.js';
+import { startProgram } from '../support/program.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { until } from '../support/until.js';
 import { aVoucher, createVoucher } from '../support/vouchers.js';
 
 const UNKNOWN_ID = '00000000-0000-4000-8000-000000000000';
@@ -83,8 +89,36 @@ describe('POST /v1/vouchers', () => {
   });
 });
 
+describe('metadata', () => {
+  it.each([
+    ['1e400', '#/metadata/a/0/b'],
+    ['12345678901234567890', '#/metadata/a/0/b'],
+    ['0.12345678901234567890', '#/metadata/a/0/b'],
+    ['"\\ud800"', '#/metadata/a/0/b'],
+    ['{"x\\u0000":1}', '#/metadata/a/0/b/x%00'],
+  ])('rejects %s with a pointer', async (value, pointer) => {
+    const json = JSON.stringify(aVoucher({ metadata: { a: [{ b: 'VALUE' }] } })).replace('"VALUE"', value);
+    const { body } = await sut.http.post('/v1/vouchers').type('json').send(json).expect(400);
+    expect(body.errors).toMatchObject([{ in: 'body', pointer }]);
+  });
+
+  it('is returned as it was sent, or rejected', async () => {
+    const object = fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue({ stringUnit: 'binary', maxDepth: 3 }));
+    await fc.assert(
+      fc.asyncProperty(object, async (metadata) => {
+        const { status, body } = await sut.http.post('/v1/vouchers').send(aVoucher({ metadata }));
+        if (status === 400) return expect(body.errors[0].pointer).toMatch(/^#\/metadata/);
+        const { body: stored } = await sut.http.get(`/v1/vouchers/${body.id}`).expect(200);
+        expect(stored.metadata).toEqual(JSON.parse(JSON.stringify(metadata)));
+        expect(body.metadata).toEqual(stored.metadata);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
 describe('GET /v1/vouchers', () => {
-  beforeEach(() => sut.database.query('TRUNCATE vouchers'));
+  beforeEach(() => sut.database.query('TRUNCATE vouchers CASCADE'));
 
   async function list(query: object): Promise<string[]> {
     const { body } = await sut.http
@@ -99,8 +133,37 @@ describe('GET /v1/vouchers', () => {
     await createVoucher(sut, { code: 'WINTER-1', description: 'After the sUMMer' });
     await createVoucher(sut, { code: 'WINTER-2', description: '100 % off_now \\o/' });
     expect(await list({ q: 'summer' })).toEqual(['SUMMER-1', 'WINTER-1']);
-    for (const q of ['%', 'f_n', '\\']) expect(await list({ q })).toEqual(['WINTER-2']);
+    for (const q of ['00 %', 'f_n', ' \\o/', '\\o/']) expect(await list({ q })).toEqual(['WINTER-2']);
     expect(await list({ q: "' OR 1=1 --" })).toEqual([]);
+    // A short term matches the beginning of the code, in every sort order.
+    for (const sort of ['code', 'createdAt']) expect(await list({ q: 'wi', sort })).toEqual(['WINTER-1', 'WINTER-2']);
+    for (const q of ['%', 'M', '_']) expect(await list({ q })).toEqual([]);
+  });
+
+  it('searches and sorts in the same way if the locale of the database is Turkish', async () => {
+    const database = await createTestDatabase({ locale: 'tr-TR' });
+    await (
+      await startProgram({ DATABASE_URL: database.url }, 'migrate.js')
+    ).ended;
+    const turkish = await createTestApp({ database });
+    try {
+      await createVoucher(turkish, { code: 'WINTER-I', description: 'ÄÖÜ IN TITLE' });
+      await createVoucher(turkish, { code: 'WINTER-A', description: 'istanbul' });
+      const codesOf = async (query: object) => {
+        const { body } = await turkish.http
+          .get('/v1/vouchers')
+          .query({ sort: 'code', ...query })
+          .expect(200);
+        return body.items.map(({ code }: { code: string }) => code);
+      };
+      for (const q of ['winter-i', 'Winter-I', 'äöü in title', 'IN TI', 'w'])
+        expect(await codesOf({ q })).toContain('WINTER-I');
+      for (const q of ['ISTANBUL', 'istanbul']) expect(await codesOf({ q })).toEqual(['WINTER-A']);
+      expect(await codesOf({})).toEqual(['WINTER-A', 'WINTER-I']);
+    } finally {
+      await turkish.close();
+      await database.drop();
+    }
   });
 
   it('filters by active and redeemable', async () => {
@@ -113,6 +176,10 @@ describe('GET /v1/vouchers', () => {
     expect(await list({ active: false })).toEqual(['INACTIVE']);
     expect(await list({ redeemable: true })).toEqual(['GOOD']);
     expect(await list({ redeemable: false })).toEqual(['EXPIRED', 'INACTIVE', 'USED']);
+    expect(await list({ redeemable: true, active: true })).toEqual(['GOOD']);
+    expect(await list({ redeemable: true, active: false })).toEqual([]);
+    expect(await list({ redeemable: false, active: false })).toEqual(['INACTIVE']);
+    expect(await list({ redeemable: false, active: true })).toEqual(['EXPIRED', 'USED']);
     expect(await list({ redeemable: false, active: true, q: 'USE' })).toEqual(['USED']);
   });
 
@@ -131,6 +198,46 @@ describe('GET /v1/vouchers', () => {
     }
   });
 
+  it.each(
+    ['createdAt', 'code', 'expiresAt', 'redemptions'].flatMap((sort) =>
+      ['', '&active=true', '&active=false', '&redeemable=true', '&redeemable=false', '&q=S'].map(
+        (filter) => sort + filter,
+      ),
+    ),
+  )('reads the rows of sort=%s from an index', async (sort) => {
+    for (const order of [sort, `-${sort}`]) {
+      const nodes = await indexPlanOf(sut, `/v1/vouchers?sort=${order}`, 'vouchers');
+      const types = nodes.map((node) => node['Node Type']);
+      expect(types).toContainEqual(expect.stringMatching(/^Index (Only )?Scan$/));
+      expect(types).not.toContain('Seq Scan');
+      if (!sort.includes('q=')) expect(types).not.toContain('Sort');
+    }
+  });
+
+  it.each(['q=summer', 'q=summer&active=true', 'q=summer&redeemable=false'])(
+    'finds %s in the search index of a large table',
+    async (query) => {
+      await sut.database.query(
+        `INSERT INTO vouchers (code, max_redemptions, active) SELECT 'ROW-' || n, 1, n % 2 = 0 FROM generate_series(1, 3000) AS n`,
+      );
+      const nodes = await indexPlanOf(sut, `/v1/vouchers?${query}`, 'vouchers');
+      expect(nodes.map((node) => node['Index Name'])).toContain('IX_vouchers_search');
+    },
+  );
+
+  it.each(['active=true&redeemable=false', 'q=common', 'q=%25%25%25'])(
+    'rejects %s with 422 if no page is among the rows that it may read',
+    async (query) => {
+      await sut.database.query(
+        `INSERT INTO vouchers (code, description, max_redemptions, active, created_at)
+         SELECT 'ROW-' || n, CASE WHEN n % 2 = 0 THEN 'common' ELSE 'rare' END, 1, n % 2 = 1, now() + n % 2 * interval '1 day'
+           FROM generate_series(1, 20004) AS n`,
+      );
+      const { body } = await sut.http.get(`/v1/vouchers?${query}`).expect(422);
+      expect(body.code).toBe('query_too_broad');
+    },
+  );
+
   it.each([
     ['an unknown sort', 'sort=password'],
     ['an empty q', 'q='],
@@ -141,9 +248,40 @@ describe('GET /v1/vouchers', () => {
   });
 });
 
+describe('expiry', () => {
+  /** Inserts vouchers as they are when their time has just passed. */
+  async function expire(count: number): Promise<void> {
+    await sut.database.query('TRUNCATE vouchers CASCADE');
+    await sut.database.query(
+      `ALTER TABLE vouchers DISABLE TRIGGER "TR_vouchers_open";
+       INSERT INTO vouchers (code, max_redemptions, expires_at, open)
+       SELECT 'ROW-' || n, 1, now(), true FROM generate_series(1, ${count}) AS n;
+       ALTER TABLE vouchers ENABLE TRIGGER "TR_vouchers_open"`,
+    );
+  }
+  const get = (query: string) => sut.http.get(`/v1/vouchers?${query}`);
+
+  it('moves a voucher between the lists without a change of its version', async () => {
+    await expire(1);
+    expect((await get('redeemable=true').expect(200)).body.items).toEqual([]);
+    const { body } = await get('redeemable=false').expect(200);
+    expect(body.items).toMatchObject([{ code: 'ROW-1', version: 1 }]);
+    expect((await sut.http.get('/v1/vouchers/stats').expect(200)).body).toMatchObject({ total: 1, redeemable: 0 });
+  });
+
+  it('returns 503 with Retry-After while more vouchers expire than a list can wait for', async () => {
+    await expire(11_500);
+    const { body, headers } = await get('redeemable=false').expect(503);
+    expect(body.code).toBe('overloaded');
+    expect(headers['retry-after']).toBe('5');
+    await until(async () => (await get('redeemable=false')).status === 200);
+    expect((await get('redeemable=true').expect(200)).body.items).toEqual([]);
+  });
+});
+
 describe('GET /v1/vouchers/stats', () => {
   it('counts vouchers and redemptions', async () => {
-    await sut.database.query('TRUNCATE vouchers');
+    await sut.database.query('TRUNCATE vouchers CASCADE');
     const redeemed = await createVoucher(sut, { maxRedemptions: 1 });
     await redeem(redeemed.code).expect(201);
     await createVoucher(sut, { active: false });
@@ -254,7 +392,7 @@ describe('POST /v1/vouchers/:code/redemptions', () => {
     const { code } = await createVoucher(sut);
     const key = randomUUID();
     const first = await redeem(code).set('Idempotency-Key', key).expect(201);
-    const repeat = await redeem(code).set('Idempotency-Key', key).expect(201);
+    const repeat = await redeem(code.toLowerCase()).set('Idempotency-Key', key).expect(201);
     expect(repeat.text).toBe(first.text);
     expect((await redeem(code).expect(201)).body.redemptions).toBe(2);
   });
@@ -285,5 +423,28 @@ describe('POST /v1/vouchers/:code/redemptions', () => {
       .send({ [field]: value })
       .expect(400);
     expect(body.errors).toMatchObject([{ in: 'body', pointer: `#/${field}` }]);
+  });
+});
+
+describe('the metric vouchers.redemptions', () => {
+  it('counts redemptions, but no rejected ones', async () => {
+    const receiver = await startOtlpReceiver();
+    const metered = await createTestApp({
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+        OTEL_TRACES_EXPORTER: 'none',
+        OTEL_METRICS_EXPORTER: 'otlp',
+        OTEL_METRIC_EXPORT_INTERVAL: '100',
+      },
+    });
+    const { code } = await createVoucher(metered, { maxRedemptions: 2 });
+    for (const status of [201, 201, 409]) {
+      await metered.http.post(`/v1/vouchers/${code}/redemptions`).expect(status);
+    }
+    const points = () => receiver.metrics.get('vouchers.redemptions')?.points;
+    await until(() => points()?.[0]?.value === 2);
+    expect(points()).toEqual([{ value: 2, attributes: {} }]);
+    await metered.close();
+    await receiver.close();
   });
 });

@@ -1,13 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import { readSettings } from '../../tools/doctor/lists.mjs';
+import { requiredEnv } from '../support/required-env.mjs';
+
+const settings = readSettings('production');
 
 /** The settings of the service and of the job, with the defaults of Cloud Run. */
-export const service = readContainer('deploy/service.yaml', (manifest) => manifest.spec.template.spec);
-export const job = readContainer('deploy/migrate-job.yaml', (manifest) => manifest.spec.template.spec.template.spec);
+export const service = readContainer(
+  'deploy/service.yaml',
+  (manifest) => manifest.spec.template.spec,
+  /^(?!MAX_INSTANCES|MIN_INSTANCES|MEMORY$)/,
+);
+export const job = readContainer(
+  'deploy/migrate-job.yaml',
+  (manifest) => manifest.spec.template.spec.template.spec,
+  /^(NODE_OPTIONS$|DATABASE_|LOG_)/,
+);
 
-function readContainer(file, specOf) {
-  const text = readFileSync(file, 'utf8').replaceAll(/\$\{APP_\w+\}/g, ''); // optional settings
-  const spec = specOf(parse(text.replaceAll(/\$\{(\w+)\}/g, '$1')));
+/** `variables` matches the settings that the container gets. */
+function readContainer(file, specOf, variables) {
+  const text = readFileSync(file, 'utf8').replaceAll(/\$\{(\w+)\}/g, (_, name) => settings.get(name)?.value ?? name);
+  const spec = specOf(parse(text));
   const [container] = spec.containers;
   return {
     args: container.args ?? [],
@@ -15,8 +28,15 @@ function readContainer(file, specOf) {
     memory: container.resources.limits.memory.replace(/i$/, '').toLowerCase(),
     user: spec.securityContext?.runAsUser,
     concurrency: spec.containerConcurrency,
-    /** DATABASE_URL is the only secret. */
-    environment: (databaseUrl) => container.env.map(({ name, value }) => [name, value ?? databaseUrl]),
+    /** The settings without repository variables. Another secret than the database URL has its example. */
+    environment: (databaseUrl) =>
+      [...settings.values()]
+        .filter(({ name }) => variables.test(name))
+        .map(({ name, kind, value }) =>
+          kind === 'secret'
+            ? [name, name === 'DATABASE_URL' ? databaseUrl : requiredEnv[name]]
+            : [name, value.replaceAll(/\$\{\w+\}/g, '')],
+        ),
     startup: probe(container.startupProbe),
     liveness: probe(container.livenessProbe),
     readiness: probe(container.readinessProbe),

@@ -96,6 +96,13 @@ describe('api-keys', () => {
     expect(await countKeys()).toEqual(before);
   });
 
+  it('prints the usage with --help, and names --help after an unknown option', async () => {
+    const help = await run('--help', { DATABASE_URL: '' });
+    expect(help).toEqual({ status: 0, stderr: '', stdout: expect.stringMatching(/^Usage:[^]*Exit codes: 0 /) });
+    const { stderr } = await run('list --bogus');
+    expect(stderr).toBe("Unknown option '--bogus'. Run: api-keys --help\n");
+  });
+
   it('exits with 1 and one line without a database', async () => {
     const { status, stderr } = await run('list', { DATABASE_URL: 'postgresql://127.0.0.1:1/none' });
     expect(status).toBe(1);

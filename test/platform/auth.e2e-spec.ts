@@ -12,9 +12,15 @@ import { createTestNotesApp } from '../support/test-notes.js';
 import { until } from '../support/until.js';
 
 /** The routes that need no credential. Add a route here when you make it public. */
-const PUBLIC = ['GET /', 'GET /health/live', 'GET /health/ready', 'GET /health/startup'];
-/** The route that needs a credential, and no scope. */
-const ANY_PRINCIPAL = 'GET /v1/me';
+const PUBLIC = [
+  'GET /',
+  'GET /.well-known/oauth-protected-resource/mcp',
+  'GET /health/live',
+  'GET /health/ready',
+  'GET /health/startup',
+];
+/** The routes that need a credential, and no scope. Each tool of POST /mcp has its own scopes. */
+const ANY_PRINCIPAL = new Set(['GET /v1/me', 'POST /mcp']);
 
 @Controller('test-only')
 class TestOnlyController {
@@ -107,9 +113,14 @@ describe('every route', () => {
   });
 
   it('returns 403 without its scope, and accepts a key with only this scope', async () => {
-    const keyWith = (scopes: string[]) => givenApiKey(sut.database, { scopes });
+    const keys = new Map<string, string>();
+    const keyWith = async (scopes: string[]) => {
+      const key = keys.get(scopes.join()) ?? (await givenApiKey(sut.database, { scopes }));
+      keys.set(scopes.join(), key);
+      return key;
+    };
     const none = await keyWith([]);
-    for (const { name, method, path } of protectedRoutes().filter((route) => route.name !== ANY_PRINCIPAL)) {
+    for (const { name, method, path } of protectedRoutes().filter((route) => !ANY_PRINCIPAL.has(route.name))) {
       const { status, body, headers } = await sut.anonymous[method](path).set('x-api-key', none);
       expect({ name, status, code: body.code }).toEqual({ name, status: 403, code: 'scope_missing' });
       const [, scope = ''] =
@@ -203,11 +214,26 @@ describe('an API key', () => {
     expect((await me(key).expect(401)).body.detail).toContain('revoked');
   });
 
-  it('is rejected once it has expired, also while it is cached', async () => {
-    const key = await givenApiKey(sut.database, { expiresAt: new Date(Date.now() + 10_000) });
+  it.each([0, -3_600_000, 3_600_000])(
+    'is rejected once it has expired by the clock of the database, if that of the process moves by %i ms',
+    async (change) => {
+      const key = await givenApiKey(sut.database, { expiresAt: new Date(Date.now() + 1_500) });
+      await me(key).expect(200);
+      const now = Date.now.bind(Date);
+      jest.spyOn(Date, 'now').mockImplementation(() => now() + change);
+      await me(key).expect(200);
+      await until(async () => (await me(key)).status === 401);
+      expect((await me(key).expect(401)).body.detail).toContain('expired');
+    },
+  );
+
+  it('that was revoked is rejected within 60 s although the clock of the process is set back', async () => {
+    const key = await givenApiKey(sut.database);
     await me(key).expect(200);
-    advanceClock(11);
-    expect((await me(key).expect(401)).body.detail).toContain('expired');
+    await sut.database.query('UPDATE api_keys SET revoked_at = now() WHERE id = $1', [idOf(key)]);
+    advanceClock(60);
+    jest.spyOn(Date, 'now').mockReturnValue(0);
+    await me(key).expect(401);
   });
 
   it('records its last use at most once a minute', async () => {
@@ -218,6 +244,7 @@ describe('an API key', () => {
       return Number(row?.last_used_at);
     };
     await me(key).expect(200);
+    await until(async () => (await lastUse()) > 0);
     const first = await lastUse();
     expect(first).toBeGreaterThan(Date.now() - 10_000);
     advanceClock(45); // no longer cached, and used within the minute
@@ -227,7 +254,7 @@ describe('an API key', () => {
     await sut.database.query(outdate, [idOf(key)]);
     advanceClock(90);
     await me(key).expect(200);
-    expect(await lastUse()).toBeGreaterThanOrEqual(first);
+    await until(async () => (await lastUse()) >= first);
   });
 
   it('is not cached if it is invalid', async () => {
@@ -258,6 +285,21 @@ describe('an API key', () => {
       await me(key).expect(200);
     } finally {
       await sut.database.query('ALTER TABLE api_keys DROP CONSTRAINT unused');
+    }
+  });
+
+  it.each([
+    ['its row is locked', 'SELECT FROM api_keys FOR UPDATE'],
+    ['its table is locked against writes', 'LOCK TABLE api_keys IN SHARE MODE'],
+  ])('is not delayed while %s, and uses at most one connection', async (_, sql) => {
+    const keys = await Promise.all(Array.from({ length: 20 }, () => givenApiKey(sut.database)));
+    const lock = await sut.database.hold(sql);
+    try {
+      const statuses = await Promise.all(keys.map(async (key) => (await me(key)).status));
+      expect(statuses).toEqual(Array(20).fill(200));
+      expect(await sut.database.countLockWaits()).toBeLessThanOrEqual(1);
+    } finally {
+      await lock.release();
     }
   });
 });

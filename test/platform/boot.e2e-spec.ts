@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { givenApiKey } from '../support/credentials.js';
 import { startProgram } from '../support/program.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { requiredEnv } from '../support/required-env.mjs';
 import { until } from '../support/until.js';
 
 const UNREACHABLE = 'postgresql://127.0.0.1:1/none';
@@ -52,15 +53,37 @@ describe('dist/main.js without its database', () => {
   });
 });
 
+const NOT_ENCODED = 'postgresql://app:Zq8@Secret/Secret@127.0.0.1/app';
+const MISSING_CA = 'postgresql://127.0.0.1/app?sslmode=verify-full&sslrootcert=/Secret.pem';
+
 describe('a start that cannot succeed', () => {
-  it.each<[string, string, NodeJS.ProcessEnv, string]>([
-    ['main.js', 'DATABASE_URL is not set', {}, 'DATABASE_URL must be set to postgresql://'],
-    ['migrate.js', 'the database is unreachable', { DATABASE_URL: UNREACHABLE }, 'ECONNREFUSED'],
-  ])('exits with 1 and one critical line: %s, %s', async (program, _, env, message) => {
+  it.each<[string, NodeJS.ProcessEnv, string]>([
+    ['main.js', {}, 'DATABASE_URL must be set to postgresql://USER:PASSWORD@HOST:PORT/DATABASE'],
+    ['main.js', { DATABASE_URL: NOT_ENCODED }, 'DATABASE_URL must percent-encode reserved characters'],
+    ['migrate.js', { DATABASE_URL: NOT_ENCODED }, 'DATABASE_URL must percent-encode reserved characters'],
+    ['main.js', { DATABASE_URL: MISSING_CA }, 'DATABASE_URL must name a readable file in sslrootcert (ENOENT)'],
+    ['main.js', { DATABASE_URL: UNREACHABLE, HOST: 'host.invalid' }, 'HOST must be an address of this machine (E'],
+    ['main.js', { DATABASE_URL: UNREACHABLE, LOG_FORMAT: 'Secret' }, 'LOG_FORMAT must be json or pretty'],
+    ['migrate.js', { DATABASE_URL: UNREACHABLE }, 'ECONNREFUSED 127.0.0.1:1; check the host and port in DATABASE_URL'],
+  ])('exits with 1 and one critical line: %s, %j', async (program, env, message) => {
     const sut = await startProgram(env, program);
     expect(await sut.ended).toBe(1);
     expect(sut.lines).toEqual([expect.objectContaining({ severity: 'CRITICAL' })]);
     expect(sut.lines[0]?.message).toContain(message);
+    expect(JSON.stringify(sut.lines)).not.toMatch(/Secret|Zq8/);
+  });
+
+  it.each([
+    ["'text'", 'Uncaught text'],
+    ['null', 'Uncaught null'],
+    ['Object.create(null)', 'Uncaught [Object: null prototype] {}'],
+    ["new Error('message')", 'message'],
+  ])('reports a feature that throws %s while it is imported', (thrown, message) => {
+    const code = `await import('./build/platform/lifecycle/report-crashes.js'); throw ${thrown}`;
+    const options = { encoding: 'utf8', env: { NODE_ENV: 'production' } } as const;
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], options);
+    expect([status, stderr]).toEqual([1, '']);
+    expect(JSON.parse(stdout)).toMatchObject({ severity: 'CRITICAL', message });
   });
 
   it('names every invalid variable and no value', async () => {
@@ -77,8 +100,9 @@ describe('a start that cannot succeed', () => {
     try {
       const sut = await startProgram({ DATABASE_URL: database.url, PORT: port });
       expect(await sut.ended).toBe(1);
-      expect(sut.lines.at(-1)).toMatchObject({ severity: 'CRITICAL' });
-      expect(sut.lines.at(-1)?.message).toContain(`Port ${port} is in use`);
+      expect(sut.lines).toMatchObject([
+        { severity: 'CRITICAL', message: `Port ${port} is in use; set PORT to another one` },
+      ]);
     } finally {
       server.close();
     }
@@ -107,7 +131,7 @@ describe('a log that cannot be written', () => {
     const { server, port } = await listen();
     server.close();
     const readOnly = openSync(import.meta.filename, 'r'); // every write to it fails, as on a full disk
-    const env = { NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port, DATABASE_URL: database.url };
+    const env = { ...requiredEnv, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: port, DATABASE_URL: database.url };
     const child = spawn(process.execPath, ['dist/main.js'], { env, stdio: ['ignore', readOnly, 'inherit'] });
     await until(async () => (await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined))?.ok ?? false);
     child.kill('SIGTERM');

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { loadEnv } from '../../src/platform/config/env.js';
+import { serverTimeouts } from '../../src/platform/database/data-source.js';
 import { startPostgres } from '../../tools/dev/postgres.mjs';
 import { startProgram } from '../support/program.js';
 import { until } from '../support/until.js';
@@ -14,10 +16,11 @@ const DATABASE = 'orders-api'; // SQL has to quote this name
 const directory = mkdtempSync(join(tmpdir(), 'roles-'));
 let server: Awaited<ReturnType<typeof startPostgres>>;
 
-/** Has the rights of Cloud SQL's administrator: it creates roles and databases, and is no superuser. */
+/** Has the rights of Cloud SQL's administrator: it creates roles and databases, and is not a superuser. */
 const admin = { user: 'admin', password: 'admin' };
 const migrator = { user: `${DATABASE}_migrator`, password: 'migrator' };
 const runtime = { user: `${DATABASE}_runtime`, password: 'runtime' };
+const runtime2 = { user: `${DATABASE}_runtime_2`, password: 'runtime_2' };
 
 function urlOf({ user, password }: typeof admin, database = DATABASE): string {
   return Object.assign(new URL(server.url), { username: user, password, pathname: `/${database}` }).href;
@@ -62,7 +65,7 @@ describe('the migrator role', () => {
   });
 
   it('can install a trusted extension', async () => {
-    await expect(as(migrator, 'CREATE EXTENSION pg_trgm')).resolves.toEqual([]);
+    await expect(as(migrator, 'CREATE EXTENSION citext')).resolves.toEqual([]);
   });
 });
 
@@ -75,6 +78,15 @@ describe('the runtime role', () => {
     } finally {
       await service.stop();
     }
+  });
+
+  it('has the default timeouts of the service, for connections through a pooler', async () => {
+    const expected = serverTimeouts(loadEnv({ DATABASE_URL: urlOf(runtime) }));
+    const rows = await as(
+      runtime,
+      `SELECT name, setting::int FROM pg_settings WHERE name LIKE '%_timeout' ORDER BY name`,
+    );
+    for (const [name, setting] of Object.entries(expected)) expect(rows).toContainEqual({ name, setting });
   });
 
   it('can read and write rows', async () => {
@@ -108,6 +120,15 @@ describe('the runtime role', () => {
     await query(server.url, 'CREATE DATABASE payments OWNER admin');
     await query(urlOf(admin, 'payments'), ROLES);
     await expect(query(urlOf(runtime, 'payments'), 'SELECT 1')).rejects.toMatchObject(INSUFFICIENT_PRIVILEGE);
+  });
+});
+
+describe('the second runtime role', () => {
+  it('takes over after a rotation, while the first one still works', async () => {
+    await as(admin, `ALTER ROLE "${runtime2.user}" PASSWORD '${runtime2.password}'`);
+    await as(runtime2, `INSERT INTO api_keys (id, name, hash, scopes) VALUES ('id', 'name', 'hash', '{}')`);
+    await as(runtime, `DELETE FROM api_keys WHERE id = 'id'`);
+    await expect(as(runtime2, 'DROP TABLE api_keys')).rejects.toMatchObject(INSUFFICIENT_PRIVILEGE);
   });
 });
 

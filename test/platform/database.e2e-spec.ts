@@ -200,6 +200,14 @@ describe('DATABASE_PREPARED_STATEMENTS', () => {
     expect(body.shares).toBe('0');
   });
 
+  it('prepares at most 200 statements', async () => {
+    await start({ DATABASE_POOL_MAX: '1' });
+    const dataSource = sut.app.get(DataSource);
+    for (let number = 0; number < 210; number++) await dataSource.query(`SELECT ${number} + $1::integer`, [number]);
+    const [{ count }] = await dataSource.query('SELECT count(*)::integer FROM pg_prepared_statements');
+    expect(count).toBe(200);
+  });
+
   it('does not prepare statements if it is false', async () => {
     await start({ DATABASE_POOL_MAX: '1', DATABASE_PREPARED_STATEMENTS: 'false' });
     await read().expect(200);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createOpenApiDocument } from '../../src/platform/openapi/openapi-document.js';
 import { findOperation } from '../support/openapi.js';
@@ -5,14 +6,19 @@ import type { TestApp } from '../support/test-app.js';
 import { createTestNote, createTestNotesApp } from '../support/test-notes.js';
 import { until } from '../support/until.js';
 
+const ORIGIN = 'https://app.example.com';
 const MATCHING = ['"1"', '*', '"some,thing",, "1"', 'W/"7" ,\t"1"'];
-const STALE = ['"2"', 'W/"1"', '"some,thing"'];
-const MALFORMED = ['1', '"1', '"1""2"', '"1", *'];
+const STALE = ['"2"', 'W/"1"', '"some,thing"', '"01"', '"1.0"', '""'];
+const MALFORMED = ['', '1', '"1', '"1""2"', '"1", *'];
 
 let sut: TestApp;
 let secondInstance: TestApp;
 beforeAll(async () => {
-  const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000', DATABASE_STATEMENT_TIMEOUT_MS: '20000' };
+  const env = {
+    CORS_ORIGINS: `${ORIGIN},https://admin.example.com`,
+    DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000',
+    DATABASE_STATEMENT_TIMEOUT_MS: '20000',
+  };
   sut = await createTestNotesApp({ env });
   secondInstance = await createTestNotesApp({ env, database: sut.database });
 });
@@ -22,21 +28,70 @@ afterAll(async () => {
 });
 
 describe('POST /v1/test-notes', () => {
+  const post = (headers: Record<string, string>) =>
+    sut.http
+      .post('/v1/test-notes')
+      .set(headers)
+      .send({ title: `Title ${JSON.stringify(headers)}` });
+
   it('returns the version as a strong ETag', async () => {
-    await sut.http.post('/v1/test-notes').send({ title: 'new' }).expect(201).expect('ETag', '"1"');
+    await post({}).expect(201).expect('ETag', '"1"');
+  });
+
+  it('evaluates conditions on the list, which exists and has no ETag', async () => {
+    await post({ 'If-None-Match': '*' }).expect(412);
+    await post({ 'If-Match': '"1"' }).expect(412);
+    await post({ 'If-None-Match': '"1"' }).expect(201);
+    await post({ 'If-Match': '*' }).expect(201);
+    await post({ 'If-None-Match': '1' }).expect(400);
+  });
+
+  it('returns 401 without a credential before it evaluates a condition', async () => {
+    await sut.anonymous.post('/v1/test-notes').set('If-None-Match', '*').send({}).expect(401);
   });
 });
 
 describe('GET /v1/test-notes/:id', () => {
-  it.each(['"1"', '"0", W/"1"'])('returns 304 without a body for If-None-Match: %s', async (etag) => {
+  const get = (id: string, headers: Record<string, string>) => sut.http.get(`/v1/test-notes/${id}`).set(headers);
+
+  it.each(['"1"', '"0", W/"1"', 'W/"1"', '*', '"some,thing",,"1"'])(
+    'returns 304 without a body for If-None-Match: %s',
+    async (etag) => {
+      const { id } = await createTestNote(sut);
+      const { text, headers } = await get(id, { 'If-None-Match': etag, Origin: ORIGIN }).expect(304);
+      expect(text).toBe('');
+      expect(headers).toMatchObject({ etag: '"1"', 'cache-control': 'private, no-cache', vary: 'Origin' });
+      expect(headers).not.toHaveProperty('content-type');
+      await sut.http.head(`/v1/test-notes/${id}`).set('If-None-Match', etag).expect(304).expect('ETag', '"1"');
+    },
+  );
+
+  it('returns 304 to fetch, which adds Cache-Control: no-cache', async () => {
     const { id } = await createTestNote(sut);
-    const { text } = await sut.http.get(`/v1/test-notes/${id}`).set('If-None-Match', etag).expect(304);
-    expect(text).toBe('');
+    const headers = { 'x-api-key': sut.apiKey, 'If-None-Match': '"1"' };
+    expect((await fetch(`${sut.url}/v1/test-notes/${id}`, { headers })).status).toBe(304);
   });
 
-  it('returns 200 and the ETag of the current version for a stale If-None-Match', async () => {
+  it.each(['"2"', '"01"', 'w/"1"', '', '1', '"1', '"2", *'])(
+    'returns 200 and the ETag of the current version for If-None-Match: %s',
+    async (etag) => {
+      const { id } = await createTestNote(sut);
+      await get(id, { 'If-None-Match': etag }).expect(200).expect('ETag', '"1"');
+    },
+  );
+
+  it('returns 200 for a matching If-Match, and 412 for a stale one, before it evaluates If-None-Match', async () => {
     const { id } = await createTestNote(sut);
-    await sut.http.get(`/v1/test-notes/${id}`).set('If-None-Match', '"2"').expect(200).expect('ETag', '"1"');
+    for (const etag of MATCHING) await get(id, { 'If-Match': etag }).expect(200);
+    for (const etag of STALE) await get(id, { 'If-Match': etag, 'If-None-Match': '*' }).expect(412);
+  });
+
+  it('returns 404 for an unknown id, regardless of the condition', async () => {
+    const id = randomUUID();
+    for (const name of ['If-Match', 'If-None-Match']) {
+      await get(id, { [name]: '*' }).expect(404);
+      await sut.http.delete(`/v1/test-notes/${id}`).set(name, '*').expect(404);
+    }
   });
 });
 
@@ -53,6 +108,15 @@ describe('PATCH /v1/test-notes/:id', () => {
     const { id } = await createTestNote(sut);
     const { body } = await patch(id, ifMatch).expect(412);
     expect(body.code).toBe('precondition_failed');
+  });
+
+  it('accepts If-None-Match with other ETags, and rejects the current one and * with 412', async () => {
+    const { id } = await createTestNote(sut);
+    const patchIfNone = (etag: string) =>
+      sut.http.patch(`/v1/test-notes/${id}`).set('If-None-Match', etag).send({ done: true });
+    for (const etag of ['*', '"1"', 'W/"1"', '"7", W/"1"']) await patchIfNone(etag).expect(412);
+    await patchIfNone('"7"').expect(200).expect('ETag', '"2"');
+    await patchIfNone('7').expect(400);
   });
 
   it.each(MALFORMED)('rejects a malformed If-Match with 400: %s', async (ifMatch) => {
@@ -95,6 +159,12 @@ describe('DELETE /v1/test-notes/:id', () => {
     const { id } = await createTestNote(sut);
     await sut.http.delete(`/v1/test-notes/${id}`).set('If-Match', '"7"').expect(412);
     await sut.http.get(`/v1/test-notes/${id}`).expect(200);
+  });
+
+  it('rejects If-None-Match: * with 412', async () => {
+    const { id } = await createTestNote(sut);
+    await sut.http.delete(`/v1/test-notes/${id}`).set('If-None-Match', '*').expect(412);
+    await sut.http.delete(`/v1/test-notes/${id}`).set('If-Match', '*').expect(204);
   });
 
   it('deletes the version that If-Match names', async () => {

@@ -58,6 +58,23 @@ describe('GET /health/startup', () => {
     }
   });
 
+  it('logs why the server rejects the query, instead of an outage', async () => {
+    const database = await createTestDatabase();
+    await database.query('ALTER TABLE migrations RENAME COLUMN name TO other');
+    const program = await startProgram({ DATABASE_URL: database.url });
+    try {
+      await becomes('ready', 200, program.url);
+      await becomes('startup', 503, program.url);
+      const message = 'the database rejects the health check: column "name" does not exist';
+      const logged = () => program.lines.find((line) => line.message === message);
+      await until(() => logged() !== undefined);
+      expect(logged()).toMatchObject({ severity: 'ERROR' });
+    } finally {
+      await program.stop();
+      await database.drop();
+    }
+  });
+
   it('returns 200 if the database has newer migrations, as after a rollback', async () => {
     const database = await createTestDatabase();
     await database.query(`INSERT INTO migrations (timestamp, name) VALUES (9999999999999, 'Newer9999999999999')`);

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
-import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Controller, Get, Res } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -142,40 +141,5 @@ describe('an error after the response has started', () => {
     const read = fetch(`${sut.url}/partial`).then((response) => response.text());
     await expect(read).rejects.toThrow(/terminated|fetch failed/);
     await sut.http.get('/v1/me').expect(200);
-  });
-});
-
-describe('malformed HTTP', () => {
-  /** Sends bytes as they are and reads the response to its end. */
-  async function sendRaw(bytes: string): Promise<string> {
-    const socket = connect(Number(new URL(sut.url).port), '127.0.0.1');
-    socket.write(bytes);
-    return text(socket);
-  }
-
-  it.each([
-    ['an unknown method', 400, 'malformed_request', 'NOSUCH / HTTP/1.1\r\nHost: x\r\n\r\n'],
-    ['a header without a name', 400, 'malformed_request', 'GET / HTTP/1.1\r\nHost: x\r\n: x\r\n\r\n'],
-    [
-      'two lengths',
-      400,
-      'malformed_request',
-      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx',
-    ],
-    ['20 kB of headers', 431, 'headers_too_large', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(20_000)}\r\n\r\n`],
-  ])('with %s returns %i as problem details', async (_, status, code, bytes) => {
-    const [head = '', body = ''] = (await sendRaw(bytes)).split('\r\n\r\n');
-    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    expect(head).toContain('application/problem+json');
-    expect(JSON.parse(body)).toMatchObject({ status, code, requestId: expect.any(String) });
-  });
-
-  it('closes the connection, also when the client keeps its side open', async () => {
-    const socket = connect({ port: Number(new URL(sut.url).port), host: '127.0.0.1', allowHalfOpen: true });
-    socket.resume().write('NOSUCH / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await once(socket, 'end');
-    const writing = setInterval(() => socket.write('x'), 10);
-    const [{ code }] = await once(socket, 'error').finally(() => clearInterval(writing));
-    expect(code).toMatch(/^(EPIPE|ECONNRESET)$/);
   });
 });

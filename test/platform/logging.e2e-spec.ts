@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool, PoolClient } from 'pg';
+import { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { createApiKey } from '../../src/platform/auth/api-key.js';
 import type { LogLine } from '../support/program.js';
 import type { TestApp } from '../support/test-app.js';
@@ -9,6 +13,7 @@ const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const TRACEPARENT = `00-${TRACE}-b7ad6b7169203331-01`;
 
 const log: LogLine[] = [];
+const lineLengths: number[] = [];
 let sut: TestApp;
 beforeAll(async () => {
   sut = await createTestNotesApp({
@@ -20,10 +25,29 @@ beforeAll(async () => {
       K_REVISION: 'service-7',
       COMMIT_SHA: 'abcdef0',
     },
-    log: (line) => log.push(JSON.parse(line)),
+    log(line) {
+      log.push(JSON.parse(line));
+      lineLengths.push(Buffer.byteLength(line));
+    },
   });
 });
 afterAll(() => sut.close());
+
+const pool = () => (sut.app.get(DataSource).driver as PostgresDriver).master as Pool;
+
+/** Acquires every connection of the pool. Returns a function that releases them. */
+async function holdConnections(): Promise<() => void> {
+  const clients = await Promise.all(
+    Array.from(
+      { length: pool().options.max },
+      () =>
+        new Promise<PoolClient>((resolve, reject) =>
+          pool().connect((error, client) => (client ? resolve(client) : reject(error))),
+        ),
+    ),
+  );
+  return () => clients.forEach((client) => client.release());
+}
 
 let count = 0;
 
@@ -46,6 +70,17 @@ describe('every log line', () => {
       expect(line).toMatchObject({ message: expect.any(String), commit: 'abcdef0' });
       for (const name of ['level', 'msg', 'pid', 'hostname']) expect(line).not.toHaveProperty(name);
     }
+  });
+
+  it('of a request has the fields that deploy/observability reads', async () => {
+    const files = ['alerts', 'dashboard', 'metrics', 'queries'].map((name) =>
+      readFileSync(`deploy/observability/${name}.json`, 'utf8'),
+    );
+    const fields = new Set(Array.from(files.join('').matchAll(/jsonPayload\.([\w.]+)/g), ([, field]) => field));
+    fields.delete('context'); // lines of components have it
+    const lines = await linesOf('/v1/test-notes/invalid');
+    expect(Object.keys(lines.at(-1)!)).toEqual(expect.arrayContaining([...fields]));
+    expect(fields.size).toBeGreaterThan(5);
   });
 
   it("is not about Nest's routes at level info", () => {
@@ -83,12 +118,46 @@ describe('a request', () => {
         path: '/v1/me',
         principal: `api_key:${sut.apiKey.split('_')[1]}`,
         status: 200,
+        route: '/v1/me',
         durationMs: expect.any(Number),
+        dbMs: expect.any(Number),
+        dbQueries: expect.any(Number),
+        poolWaitMs: expect.any(Number),
         'logging.googleapis.com/trace': `projects/my-project/traces/${TRACE}`,
         'logging.googleapis.com/spanId': 'b7ad6b7169203331',
         'logging.googleapis.com/trace_sampled': true,
       },
     ]);
+  });
+
+  it.each([
+    ['/v1/test-notes/3f0c0c7a-9e0b-4d0c-8f4d-0a3d1b6c9a11', '/v1/test-notes/:id'],
+    ['/v1/test-notes/invalid?q=x', '/v1/test-notes/:id'],
+    ['/', '/'],
+    ['/unknown/3f0c0c7a', 'unmatched'],
+    ['/%E0%A4%A', 'unmatched'],
+  ])('to %s has the route %s', async (path, route) => {
+    expect((await linesOf(path)).at(-1)).toMatchObject({ route });
+  });
+
+  it('counts its SQL statements and measures their time', async () => {
+    await linesOf('/v1/me'); // caches the API key
+    expect((await linesOf('/v1/me')).at(-1)).toMatchObject({ dbQueries: 0, dbMs: 0, poolWaitMs: 0 });
+    const [{ dbMs, durationMs, ...line }] = (await linesOf('/v1/test-notes')) as [LogLine];
+    expect(line).toMatchObject({ dbQueries: 1 });
+    expect(dbMs).toBeGreaterThan(0);
+    expect(dbMs).toBeLessThanOrEqual(Number(durationMs) + 1); // rounded
+  });
+
+  it('measures only its own wait for a connection', async () => {
+    const release = await holdConnections();
+    const waiting = linesOf('/v1/test-notes');
+    await until(() => pool().waitingCount > 0);
+    const [other] = await linesOf('/');
+    release();
+    expect(other).toMatchObject({ poolWaitMs: 0, dbMs: 0 });
+    expect((await waiting)[0]).toMatchObject({ dbQueries: 1, poolWaitMs: expect.any(Number) });
+    expect((await waiting)[0]!.poolWaitMs).toBeGreaterThan(0);
   });
 
   it('that fails with 500 also writes its error with stack, request id and trace', async () => {
@@ -112,6 +181,19 @@ describe('a request', () => {
     ['/nope', 404],
   ])('to %s writes a line with %i', async (path, status) => {
     expect(await linesOf(path)).toMatchObject([{ severity: 'INFO', status }]);
+  });
+
+  it('with long parts writes lines of at most 8,000 bytes', async () => {
+    const long = 'x'.repeat(14_000);
+    const headers = { 'User-Agent': long };
+    const body = JSON.stringify(Object.fromEntries(Array.from({ length: 7 }, (_, index) => [`${index}${long}`, 1])));
+    const json = { ...headers, 'Content-Type': 'application/json' };
+    await linesOf(`/${long}`);
+    await linesOf('/', { headers });
+    await linesOf('/v1/me', { headers: { ...headers, 'x-api-key': '', Authorization: `Bearer ${'x'.repeat(500)}` } });
+    const [line] = await linesOf('/v1/test-notes', { method: 'POST', headers: json, body });
+    expect(line).toMatchObject({ status: 400, message: 'POST /v1/test-notes 400 invalid_request' });
+    expect(Math.max(...lineLengths)).toBeLessThanOrEqual(8_000);
   });
 
   it('to a health probe writes nothing', async () => {

@@ -61,6 +61,31 @@ describe('a valid token', () => {
     await me(await issuer.sign({ exp: now() - 5 })).expect(200);
     await me(await issuer.sign({ nbf: now() + 5 })).expect(200);
   });
+
+  it.each([-7200, 7200])(
+    'is valid by the clock of the database, if that of the process is wrong by %i s',
+    async (change) => {
+      const [valid, expired] = [await issuer.sign({}), await issuer.sign({ exp: now() - 60 })];
+      jest.useFakeTimers({
+        doNotFake: [
+          ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] as const),
+          ...(['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] as const),
+        ],
+        now: Date.now() + change * 1000,
+      });
+      try {
+        await me(valid).expect(200);
+        await me(expired).expect(401);
+      } finally {
+        jest.useRealTimers();
+      }
+    },
+  );
+
+  it('may have an exp in the year 9999', async () => {
+    const { body } = await me(await issuer.sign({ exp: 253_402_300_799 })).expect(200);
+    expect(body.expiresAt).toBe('9999-12-31T23:59:59.000Z');
+  });
 });
 
 describe('OIDC_SCOPE_GRANTS', () => {
@@ -149,7 +174,11 @@ describe('an invalid token', () => {
     ['a future nbf', () => issuer.sign({ ...claims, nbf: now() + 120 })],
     ['no exp', () => signedWith({ exp: undefined })],
     ['a string as exp', () => signedWith({ exp: '9999999999' })],
-    ['an exp beyond the range of Date', () => signedWith({ exp: 9e15 })],
+    ...[253_402_300_800, 8.64e12, 9e15, 1e308, -1, 0].map((exp): [string, () => Promise<string>] => [
+      `the exp ${exp}`,
+      () => signedWith({ exp }),
+    ]),
+    ['an exp that is not finite', () => signed(JSON.stringify(payload({ exp: 'x' })).replace('"x"', '1e400'))],
     ['no sub', () => issuer.sign({ ...claims, sub: undefined })],
     ['a number as sub', () => signedWith({ sub: 7 })],
     ['an empty sub', () => issuer.sign({ ...claims, sub: '' })],
@@ -254,6 +283,25 @@ describe('the keys of an issuer', () => {
     expect(headers['retry-after']).toBe('5');
   });
 
+  it('are tried one after another for a token without a kid, and if two have the same kid', async () => {
+    const { publicKey } = await generateKeyPair('RS256', { extractable: true });
+    const { privateKey: weakKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const [own, other, weak] = [
+      await exportJWK(createPublicKey({ key: issuer.privateKey, format: 'jwk' })),
+      await exportJWK(publicKey),
+      await exportJWK(createPublicKey(weakKey)),
+    ].map((key) => Object.assign(key, { kid: 'same', alg: 'RS256' }));
+    issuer.keySet = { keys: [weak, other, own] };
+    advanceClock(5400);
+    for (const kid of [undefined, 'same']) {
+      await me(await issuer.sign({}, { kid })).expect(200);
+      const { body } = await me(await issuer.sign({ aud: 'another' }, { kid })).expect(401);
+      expect(body.detail).toContain('aud');
+      const forged = (await issuer.sign({}, { kid })).slice(0, -8);
+      await me(`${forged}AAAAAAAA`).expect(401);
+    }
+  });
+
   it('are forgotten when the issuer withdraws them', async () => {
     const old = await issuer.sign({});
     await issuer.rotate();
@@ -265,6 +313,12 @@ describe('the keys of an issuer', () => {
   it('are kept when the issuer returns an empty key set', async () => {
     issuer.keySet = { keys: [] };
     advanceClock(10_800);
+    await me(await issuer.sign({})).expect(200);
+  });
+
+  it('are kept when the issuer returns more than 100 keys', async () => {
+    issuer.keySet = { keys: Array.from({ length: 101 }, (_, index) => ({ kty: 'oct', k: 'AA', kid: `${index}` })) };
+    advanceClock(14_400);
     await me(await issuer.sign({})).expect(200);
   });
 

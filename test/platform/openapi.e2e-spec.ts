@@ -1,13 +1,66 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { OpenAPIObject } from '@nestjs/swagger';
+import { Body, Controller, Get, Headers, Param, ParseEnumPipe, Post, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiProperty, type OpenAPIObject } from '@nestjs/swagger';
+import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { scopeMissing } from '../../src/platform/auth/auth.problems.js';
 import * as idempotency from '../../src/platform/idempotency/idempotency.problems.js';
 import * as common from '../../src/platform/problems/problem-types.js';
 import { problemCatalog } from '../../src/platform/problems/problem.js';
+import { holesOf } from '../../tools/dev/openapi-holes.mjs';
 import { documentedProblems, findOperation, operationsOf, routesOf } from '../support/openapi.js';
 import { type Program, startProgram } from '../support/program.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
+
+enum Size {
+  Small,
+  Large,
+}
+
+class LabPartDto {
+  @ApiProperty()
+  name!: string;
+}
+
+class LabLabelDto {
+  @ApiProperty({ type: () => LabLabelDto, nullable: true })
+  parent!: LabLabelDto | null;
+}
+
+class LabOrderDto {
+  @ApiProperty({ type: [LabPartDto] })
+  parts!: LabPartDto[];
+}
+
+class CreateLabOrderDto extends LabOrderDto {
+  @ApiProperty({ type: LabLabelDto })
+  label!: LabLabelDto;
+}
+
+@Controller({ path: 'lab', version: ['1', '2'] })
+@Public()
+class LabController {
+  @Get(':color')
+  find(
+    @Param('color', new ParseEnumPipe({ Red: 'red', Blue: 'blue' })) color: string,
+    @Query('size', new ParseEnumPipe(Size, { optional: true })) size?: Size,
+    @Query('any') any?: unknown,
+    @Headers('x-any') header?: unknown,
+  ): string {
+    return String([color, size, any, header]);
+  }
+
+  @Post()
+  @ApiOkResponse({ type: LabOrderDto })
+  create(@Body() dto: CreateLabOrderDto): LabOrderDto {
+    return dto;
+  }
+
+  @Post('untyped')
+  untyped(@Body() dto: unknown): string {
+    return String(dto);
+  }
+}
 
 // The document of the built service: Swagger's compiler plugin reads types and comments during the build.
 let program: Program;
@@ -25,11 +78,15 @@ afterAll(async () => {
 
 describe('GET /openapi.json', () => {
   it('documents every route', () => {
-    const routes = routesOf(sut.app).map(
-      ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
-    );
+    const routes = routesOf(sut.app)
+      .filter(({ path }) => !path.endsWith('/mcp')) // describes itself
+      .map(({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/:(\w+)/g, '{$1}')}`);
     expect(routes).toContain('GET /v1/me');
     expect([...operationsOf(document).keys()].toSorted()).toEqual(routes.toSorted());
+  });
+
+  it('has a type for each response, body, parameter and property', () => {
+    expect(holesOf(document)).toEqual([]);
   });
 
   it('documents every problem of the catalog with an example', () => {
@@ -48,6 +105,51 @@ describe('GET /openapi.json', () => {
   ])('requires in the response of %s %s the header %s', (name, status, header) => {
     const response = findOperation(document, name).responses[status];
     expect(response).toMatchObject({ headers: { [header]: { required: true } } });
+  });
+});
+
+describe('the document of a feature', () => {
+  let lab: OpenAPIObject;
+  beforeAll(async () => {
+    const app = await createTestApp({ controllers: [LabController] });
+    lab = (await app.http.get('/openapi.json')).body;
+    await app.close();
+  });
+
+  it.each(['GET /v1/lab/{color}', 'GET /v2/lab/{color}'])('has the values of ParseEnumPipe: %s', (name) => {
+    expect(findOperation(lab, name).parameters).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'color', schema: { type: 'string', enum: ['red', 'blue'] } }),
+        expect.objectContaining({ name: 'size', schema: { type: 'number', enum: [0, 1] } }),
+      ]),
+    );
+  });
+
+  it('has the arguments without a type, with an empty schema', () => {
+    expect(findOperation(lab, 'GET /v1/lab/{color}').parameters).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ in: 'query', name: 'any', schema: {} }),
+        expect.objectContaining({ in: 'header', name: 'x-any', schema: {} }),
+      ]),
+    );
+    expect(findOperation(lab, 'POST /v1/lab/untyped').requestBody).toEqual({
+      content: { 'application/json': { schema: {} } },
+    });
+  });
+
+  it('closes nested schemas of requests, and leaves those of responses open', () => {
+    const { schemas = {} } = lab.components ?? {};
+    expect(schemas).toMatchObject({
+      CreateLabOrderDto: {
+        properties: { parts: { items: { $ref: '#/components/schemas/LabPartDtoInput' } } },
+        additionalProperties: false,
+      },
+      LabLabelDto: { additionalProperties: false },
+      LabPartDtoInput: { additionalProperties: false },
+      LabOrderDto: { properties: { parts: { items: { $ref: '#/components/schemas/LabPartDto' } } } },
+    });
+    expect(schemas.LabOrderDto).not.toHaveProperty('additionalProperties');
+    expect(schemas.LabPartDto).not.toHaveProperty('additionalProperties');
   });
 });
 

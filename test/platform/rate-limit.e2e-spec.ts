@@ -62,6 +62,17 @@ describe('the rate limit per client address', () => {
     expect(distinct).not.toContain(429);
   });
 
+  it('counts values that are no address as the address of the connection', async () => {
+    const invalid = (index: number) =>
+      from(['x'.repeat(10_000), 'unknown', '1.2.3', '203.0.113.7:x'][index % 4]! + index);
+    expect(await statusesOf(LIMIT + 1, invalid)).toEqual(limited(401));
+  });
+
+  it('counts every notation of an address together', async () => {
+    const notations = ['203.0.113.5', '203.0.113.5:80', '203.0.113.5:81', '::ffff:203.0.113.5', '::ffff:cb00:7105'];
+    expect(await statusesOf(LIMIT + 1, (index) => from(notations[index % notations.length]!))).toEqual(limited(401));
+  });
+
   it('counts the addresses of an IPv6 /64 network together', async () => {
     expect(await statusesOf(LIMIT + 1, (index) => from(`2001:db8:1:2::${index}`))).toEqual(limited(401));
   });

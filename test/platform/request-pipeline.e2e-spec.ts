@@ -11,6 +11,7 @@ import { until } from '../support/until.js';
 
 const LIMIT = 5;
 const running: (() => void)[] = [];
+let largeResponses = 0;
 
 class EchoDto {
   @IsString()
@@ -29,6 +30,13 @@ class PipelineController {
   @Public()
   quick(): string {
     return 'ok';
+  }
+
+  @Get('large')
+  @Public()
+  large(): string {
+    largeResponses++;
+    return 'x'.repeat(8 * 1024 ** 2); // more than the buffers of both sides
   }
 
   @Post('echo')
@@ -122,6 +130,7 @@ describe('concurrency limit', () => {
     const { body, headers } = await sut.anonymous.get('/pipeline/quick').expect(503);
     expect(body).toMatchObject({ code: 'overloaded', requestId: headers['x-request-id'] });
     expect(headers).toMatchObject({
+      'cache-control': 'no-store',
       'content-type': 'application/problem+json',
       'retry-after': '1',
       'x-content-type-options': 'nosniff',
@@ -155,6 +164,21 @@ describe('concurrency limit', () => {
     await fill();
     socket.write('"ok"}');
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 503 /);
+  });
+
+  it('does not count a response that the client does not read', async () => {
+    for (let count = 0; count < 3; count++) send('GET /pipeline/large HTTP/1.1\r\nHost: x\r\n\r\n').pause();
+    await until(() => largeResponses === 3);
+    await sut.anonymous.get('/pipeline/quick').expect(200);
+  });
+
+  it('does not count a request after the client has closed its connection', async () => {
+    for (let count = 0; count < 20; count++) {
+      send(`GET /pipeline/quick HTTP/1.1\r\nHost: x\r\n\r\n`).destroy();
+      send(upload()).destroy();
+    }
+    await until(async () => (await sut.anonymous.get('/pipeline/quick')).status === 200);
+    await sut.http.post('/pipeline/echo').send({ text: 'next' }).expect(201);
   });
 
   it('counts a handler that fails once only', async () => {

@@ -46,6 +46,9 @@ describe('a request body', () => {
     ['8,000 keys', 400, 'invalid_request', keys(8000)],
     ['20,000 keys', 413, 'content_too_large', keys(20_000)],
     ['10 MB', 413, 'content_too_large', JSON.stringify({ title: 'x'.repeat(10 * 2 ** 20) })],
+    ['a number that is not finite', 400, 'invalid_request', '{"title":"valid","done":1e400}'],
+    ['an integer beyond 2^53', 400, 'invalid_request', '{"title":12345678901234567890}'],
+    ['the same name twice', 400, 'malformed_request', '{"title":"valid","title":"other"}'],
     ['the name __proto__', 400, 'invalid_request', '{"title":"valid","__proto__":{"done":true}}'],
   ])('with %s is rejected with %i %s', (_, status, code, content) =>
     expectNoWrites(async () => {
@@ -60,11 +63,23 @@ describe('a request body', () => {
     ['multipart/form-data; boundary=x', '--x\r\nContent-Disposition: form-data; name="title"\r\n\r\nvalid\r\n--x--'],
     ['text/plain', JSON_NOTE],
     ['application/json; charset=latin1', JSON_NOTE],
+    ['application/json; charset=utf-16le', JSON_NOTE],
+    ['application/json; charset="utf-7"', JSON_NOTE],
+    ['application/json;charset=', JSON_NOTE],
     ['no/such; type', JSON_NOTE],
   ])('with the media type %s is rejected with 415', async (type, content) => {
     const { body } = await post().set('Content-Type', type).send(content).expect(415);
     expect(body.code).toBe('unsupported_media_type');
   });
+
+  it('that is not UTF-8 is rejected with 400', () =>
+    expectNoWrites(async () => {
+      const body = Buffer.concat([Buffer.from('{"title":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
+      const headers = { 'Content-Type': 'application/json; charset=UTF-8', 'x-api-key': sut.apiKey };
+      const response = await fetch(`${sut.url}/v1/test-notes`, { method: 'POST', headers, body });
+      expect(response.status).toBe(400);
+      expect(await response.json()).toMatchObject({ code: 'malformed_request', detail: 'The body is not valid UTF-8' });
+    }));
 
   it('with an unknown Content-Encoding is rejected with 415', async () => {
     await post().set('Content-Encoding', 'x-own').send({ title: 'valid' }).expect(415);

@@ -8,7 +8,7 @@ const finalStage = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
 
 describe('docker/Dockerfile', () => {
   it('copies the lock file before the sources, so that a source change installs nothing', () => {
-    expect(dockerfile.indexOf('package-lock.json')).toBeLessThan(dockerfile.indexOf('COPY src'));
+    expect(dockerfile.indexOf('package-lock.json')).toBeLessThan(dockerfile.indexOf('COPY . .'));
   });
 
   it('has a final stage with dist/ only, precompiled by the Node of the image', () => {
@@ -44,7 +44,13 @@ describe('the build context', () => {
   ];
   const needed = [
     ...['package.json', 'package-lock.json', 'nest-cli.json', 'tsconfig.json', 'tsconfig.build.json'],
-    ...['tools/build/bundle.mjs', 'tools/generators/package.json', 'src/main.ts', 'src/platform/config/env.ts'],
+    ...[
+      'tools/build/bundle.mjs',
+      'tools/dev/ready.mjs',
+      'tools/generators/package.json',
+      'src/main.ts',
+      'src/platform/config/env.ts',
+    ],
   ];
 
   /** The files that are not ignored. `#!include:` is an extension of gcloud: https://cloud.google.com/sdk/gcloud/reference/topic/gcloudignore */

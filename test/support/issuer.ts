@@ -27,6 +27,9 @@ export interface Issuer {
   stop(): void;
 }
 
+/** The time that tests may have changed with advanceClock(). */
+const seconds = () => Math.floor(Date.now() / 1000);
+
 /** @param redirectUri the redirect URI of the public client `docs`, which signs users in with PKCE */
 export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}): Promise<Issuer> {
   let handle: ReturnType<Provider['callback']>;
@@ -59,8 +62,8 @@ export async function startIssuer({ redirectUri = 'http://127.0.0.1/none' } = {}
     sign: (claims, header) =>
       new SignJWT({ iss: url, aud: AUDIENCE, sub: 'someone', ...claims })
         .setProtectedHeader({ alg: 'RS256', kid: issuer.privateKey.kid, ...header })
-        .setIssuedAt()
-        .setExpirationTime(claims.exp ?? '5m')
+        .setIssuedAt(seconds())
+        .setExpirationTime(claims.exp ?? seconds() + 300)
         .sign(issuer.privateKey),
     async rotate() {
       const { privateKey } = await generateKeyPair('RS256', { extractable: true });

@@ -1,7 +1,8 @@
 // Imports no other TypeScript file, so that test/browser and test/fuzz can run it with Node without a build.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
+import { requiredEnv } from './required-env.mjs';
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -14,6 +15,8 @@ export interface Program {
   pid: number;
   /** The log so far. */
   lines: LogLine[];
+  /** Reads the log. `pause()` lets standard output fill up. */
+  reader: Interface;
   /** Resolves with the exit code. */
   ended: Promise<number | null>;
   /** Sends the signal and returns `ended`. */
@@ -23,12 +26,13 @@ export interface Program {
 /** Starts dist/`script` with only the given environment. Waits until main.js listens. */
 export async function startProgram(env: NodeJS.ProcessEnv, script = 'main.js'): Promise<Program> {
   const child = spawn(process.execPath, [`dist/${script}`], {
-    env: { NODE_ENV: 'production', PORT: '0', HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', ...env },
+    env: { ...requiredEnv, NODE_ENV: 'production', PORT: '0', HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: LogLine[] = [];
+  const reader = createInterface({ input: child.stdout });
   const listening = new Promise<string>((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (text) => {
+    reader.on('line', (text) => {
       const line = JSON.parse(text) as LogLine;
       lines.push(line);
       if (line.message.startsWith('Listening on ')) resolve(line.message.replace('Listening on ', ''));
@@ -42,6 +46,7 @@ export async function startProgram(env: NodeJS.ProcessEnv, script = 'main.js'): 
     url,
     pid: child.pid ?? 0,
     lines,
+    reader,
     ended,
     stop(signal = 'SIGTERM') {
       child.kill(signal);

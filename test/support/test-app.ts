@@ -8,6 +8,7 @@ import { Env, loadEnv } from '../../src/platform/config/env.js';
 import { createLogger } from '../../src/platform/logging/logger.js';
 import { ROOT_LOGGER } from '../../src/platform/logging/logging.module.js';
 import { givenApiKey } from './credentials.js';
+import { requiredEnv } from './required-env.mjs';
 import { createTestDatabase, type TestDatabase } from './test-database.js';
 import { until } from './until.js';
 
@@ -30,6 +31,7 @@ export async function createTestApp({
   controllers = [],
   modules = [],
   database: given,
+  configure,
   log = () => undefined,
 }: {
   env?: NodeJS.ProcessEnv;
@@ -38,11 +40,14 @@ export async function createTestApp({
   modules?: Type[];
   /** An existing database. By default the application gets a new one, which `close()` drops. */
   database?: TestDatabase;
+  /** Configures the application before it starts. */
+  configure?: (app: NestExpressApplication) => void;
   /** Receives each line of the log. The level is `silent` unless `env` sets LOG_LEVEL. */
   log?: (line: string) => void;
 } = {}): Promise<TestApp> {
   const database = given ?? (await createTestDatabase());
   const testEnv = loadEnv({
+    ...requiredEnv,
     NODE_ENV: 'test',
     LOG_LEVEL: 'silent',
     RATE_LIMIT_PER_MINUTE: '0',
@@ -57,6 +62,7 @@ export async function createTestApp({
     .compile();
   const app = testingModule.createNestApplication<NestExpressApplication>(appOptions);
   configureApp(app);
+  configure?.(app);
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   await until(async () => (await fetch(`${url}/health/startup`)).ok);

@@ -15,19 +15,27 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates a database: a copy of the migrated template that global-setup.mjs made, or an empty one. */
-export async function createTestDatabase({ empty = false } = {}): Promise<TestDatabase> {
-  const { TEST_SERVER_URL = '', TEST_TEMPLATE = '' } = process.env;
+/**
+ * Creates a database: a copy of the migrated template that global-setup.mjs made, or an empty one. Its `url` leads through
+ * the connection pooler at TEST_POOLER (HOST:PORT), if that is set.
+ * @param locale an ICU locale, for an empty database with this default
+ */
+export async function createTestDatabase({ empty = false, locale = '' } = {}): Promise<TestDatabase> {
+  const { TEST_SERVER_URL = '', TEST_TEMPLATE = '', TEST_POOLER = '' } = process.env;
   const name = `${TEST_TEMPLATE}_${randomBytes(4).toString('hex')}`;
   const url = new URL(TEST_SERVER_URL);
   url.pathname = `/${name}`;
+  const direct = url.href;
+  if (TEST_POOLER) url.host = TEST_POOLER;
   const server = await connect(TEST_SERVER_URL);
-  await server.query(`CREATE DATABASE ${name} ${empty ? '' : `TEMPLATE ${TEST_TEMPLATE} STRATEGY file_copy`}`);
+  const copy = empty ? '' : `TEMPLATE ${TEST_TEMPLATE} STRATEGY file_copy`;
+  const options = locale ? `TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'` : copy;
+  await server.query(`CREATE DATABASE ${name} ${options}`);
 
   const database: TestDatabase = {
     url: url.href,
     async query(sql, parameters) {
-      const client = await connect(url.href);
+      const client = await connect(direct);
       try {
         return (await client.query(sql, parameters)).rows;
       } finally {
@@ -35,7 +43,7 @@ export async function createTestDatabase({ empty = false } = {}): Promise<TestDa
       }
     },
     async hold(sql, parameters) {
-      const client = await connect(url.href);
+      const client = await connect(direct);
       await client.query('BEGIN');
       await client.query(sql, parameters);
       return { release: () => client.end() };

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runCommand, runNode } from '../cli.mjs';
+import { copyData } from './files.mjs';
+import { readSettings } from './settings.mjs';
 
 export const NEST = 'node_modules/@nestjs/cli/bin/nest.js';
 const BUNDLE = 'tools/build/bundle.mjs';
@@ -14,26 +16,34 @@ Exit codes: 0 on success, 1 on failure.`;
 
 /** Compiles src/ into build/ unless that is up to date. Exits with 1 on failure. */
 export function compileIfStale() {
-  makeIfStale('build', 'Compiling …', [NEST, 'build']);
+  makeIfStale('build', 'Compiling …', compile);
 }
 
 /** Compiles src/ into build/ and bundles that into dist/ unless they are up to date. Exits with 1 on failure. */
 export function buildIfStale() {
   compileIfStale();
-  makeIfStale('dist', 'Bundling …', [BUNDLE]);
+  makeIfStale('dist', 'Bundling …', bundle);
 }
 
-function makeIfStale(folder, message, args) {
+function compile() {
+  const isCompiled = runNode([NEST, 'build']);
+  if (isCompiled) copyData('src', 'build');
+  return isCompiled;
+}
+
+const bundle = () => runNode([BUNDLE]);
+
+function makeIfStale(folder, message, run) {
   if (isFresh(folder)) return;
-  const made = whileLocked(() => isFresh(folder) || make(folder, message, args));
+  const made = whileLocked(() => isFresh(folder) || make(folder, message, run));
   if (!made) process.exit(1);
 }
 
-function make(folder, message, args) {
+function make(folder, message, run) {
   console.error(message);
   const inputs = listInputs();
   rmSync(stampOf(folder), { force: true });
-  const isMade = runNode(args);
+  const isMade = run();
   if (isMade) markMade(folder, inputs);
   return isMade;
 }
@@ -51,11 +61,12 @@ export function markMade(folder, inputs) {
 
 /** Returns a line for each file that a build reads: path, size and time of change. */
 export function listInputs() {
-  const sources = ['src', 'tools/build'].flatMap((folder) =>
+  const sources = ['src', 'tools/build', ...readSettings().folders].flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((file) => join(folder, file)),
   );
   const settings = readdirSync('.').filter((file) => /^(tsconfig.*|nest-cli|package|package-lock)\.json$/.test(file));
   return [...sources, ...settings]
+    .filter((file) => !file.endsWith('.spec.ts'))
     .map((file) => ({ file, stats: statSync(file) }))
     .filter(({ stats }) => stats.isFile())
     .map(({ file, stats }) => `${file} ${stats.size} ${stats.mtimeMs}\n`)
@@ -87,8 +98,8 @@ function tryLock() {
 function isAbandoned() {
   try {
     process.kill(Number(readFileSync(LOCK, 'utf8')), 0);
-    // Process ids are reused after a restart of the machine. No build takes a minute.
-    return Date.now() - statSync(LOCK).mtimeMs > 60_000;
+    // Process ids are reused after a restart of the machine. No build takes ten minutes.
+    return Date.now() - statSync(LOCK).mtimeMs > 600_000;
   } catch (error) {
     return error.code === 'ESRCH';
   }
@@ -96,6 +107,6 @@ function isAbandoned() {
 
 if (import.meta.main) {
   await runCommand(USAGE, () => {
-    if (!runNode([NEST, 'build']) || !runNode([BUNDLE])) throw new Error('The build failed.');
+    if (!compile() || !bundle()) throw new Error('The build failed.');
   });
 }

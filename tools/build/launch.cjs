@@ -6,22 +6,30 @@ const { Script } = require('node:vm');
 
 const filename = `${__dirname}/app.js`;
 const cache = `${__dirname}/app.cache`;
+const app = { exports: {} };
 
 /**
- * Starts a program. V8 compiles the code again if another version of V8 wrote the cache.
- * @param {'main' | 'migrate' | 'api-keys'} program
+ * Runs a program, or a module that runs on its own, such as a worker thread.
+ * @param {string} entry main, or orders/report.worker.js
+ * @returns {object} its exports
+ */
+function launch(entry) {
+  if (Object.keys(app.exports).length === 0) load();
+  return app.exports[entry]();
+}
+
+/**
+ * Loads app.js. V8 compiles the code again if another version of V8 wrote the cache.
  * @returns {Script} the compiled bundle
  */
-function launch(program) {
+function load() {
   // esbuild writes only ASCII, which Node reads fastest as latin1.
   const script = new Script(readFileSync(filename, 'latin1'), {
     filename,
     cachedData: existsSync(cache) ? readFileSync(cache) : undefined,
   });
   mapStackTraces();
-  const app = { exports: {} };
   script.runInThisContext()(app.exports, require, app, filename, __dirname);
-  app.exports[program]();
   return script;
 }
 
@@ -46,4 +54,4 @@ function mapStackTraces() {
   };
 }
 
-module.exports = { cache, launch };
+module.exports = { cache, launch, load };

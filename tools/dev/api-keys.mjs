@@ -8,7 +8,7 @@ const args = process.argv.slice(2);
 if (existsSync('.env')) process.loadEnvFile();
 try {
   compileIfStale();
-  if (args.includes('--offline')) run('api-keys.js');
+  if (args.includes('--offline') || args.includes('--help')) run('api-keys.js');
   else
     await withDatabase((url) => {
       if (!process.env.DATABASE_URL) run('migrate.js', { DATABASE_URL: url, LOG_LEVEL: 'warn' });

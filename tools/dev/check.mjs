@@ -14,11 +14,12 @@ const STEPS = [
   'test',
 ];
 
-const USAGE = `Usage: npm run check [-- --fast]
+const USAGE = `Usage: npm run check [-- --fast] [-- --json]
 
 Runs ${STEPS.join(', ')}.
 
   --fast  skips the tests
+  --json  prints the steps as JSON
 
 Exit codes: 0 if every step passes, 1 if one fails.`;
 
@@ -29,7 +30,11 @@ await runCommand(USAGE, ({ fast }) => {
     console.log(`${passed ? 'ok    ' : 'FAILED'} ${step.padEnd(16)} ${seconds.toFixed(1).padStart(6)} s`);
   }
   const failed = results.filter(({ passed }) => !passed).map(({ step }) => step);
-  if (failed.length > 0) throw new Error(`\nFailed: ${failed.join(', ')}`);
+  if (failed.length > 0) {
+    console.error(`\nFailed: ${failed.join(', ')}. Run one on its own: npm run ${failed[0]}`);
+    process.exitCode = 1;
+  }
+  return { steps: results, failed };
 });
 
 function runStep(step) {

@@ -1,15 +1,21 @@
 // `npm run db:migrate`, `db:revert`, `db:check` and `db:generate -- NAME`.
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import pg from 'pg';
 import prettier from 'prettier';
 import { getMetadataArgsStorage, DataSource } from 'typeorm';
 import { compileIfStale } from '../build/build.mjs';
 import { runCommand, runNode, UsageError } from '../cli.mjs';
 import { registerMigration } from '../generators/migrations.mjs';
+import { dropStatements } from './drop-statements.mjs';
+import { accepting, describe, hazardsOf } from './migration-hazards.mjs';
 import { withDatabase } from './postgres.mjs';
 
 const MIGRATIONS = 'src/migrations';
+const MAX_ROUNDS = 3;
+
+/** Where TypeORM keeps the expressions of generated columns and views, which it compares with those of the entities. */
+const METADATA = `CREATE TABLE IF NOT EXISTS "typeorm_metadata" ("type" text NOT NULL, "database" text, "schema" text, "table" text, "name" text, "value" text)`;
 
 const COMMANDS = {
   migrate: { does: 'Applies the pending migrations.', run: () => withDatabase(migrate) },
@@ -21,10 +27,17 @@ const COMMANDS = {
         console.log('Reverted the last migration.');
       }),
   },
-  check: { does: 'Fails if the migrations do not create the schema of the entities.', run: check },
+  check: {
+    does: 'Fails if the migrations do not create the schema of the entities, or if one of them loses data, blocks a table or breaks the previous release.',
+    run: check,
+  },
   generate: {
-    operands: ' -- NAME',
-    does: 'Writes the migration from the schema of the migrations to that of the entities.',
+    operands: ' -- NAME [--allow=RULES]',
+    does: `Writes the migration from the schema of the migrations to that of the entities. Stops if it would lose data, block a table or break
+the previous release, and prints the safe sequence of deployments.
+
+  --allow=RULES  accepts these hazards, as in --allow=ban-drop-column,renaming-column
+`,
     run: generate,
   },
 };
@@ -38,9 +51,9 @@ ${does}
 Uses the database in DATABASE_URL (a file .env is read), or else the embedded one of npm start.
 
 Exit codes: 0 on success, 1 on failure.`;
-  const loadAndRun = async (_, [operand]) => {
+  const loadAndRun = async (options, [operand]) => {
     if (existsSync('.env')) process.loadEnvFile();
-    await run(operand);
+    await run(operand, options);
   };
   await runCommand(usage, loadAndRun, args);
 }
@@ -48,59 +61,214 @@ Exit codes: 0 on success, 1 on failure.`;
 async function check() {
   await withScratchDatabase(async (dataSource) => {
     const { upQueries } = await pendingChanges(dataSource);
-    if (upQueries.length === 0) return console.log('The migrations create the schema of the entities.');
-    throw new Error(`The entities differ from the migrations. Run npm run db:generate -- NAME, which would write:
-  ${upQueries.map(({ query }) => query).join('\n  ')}`);
+    if (upQueries.length > 0) {
+      throw new Error(`The entities differ from the migrations. Run npm run db:generate -- NAME, which would write:
+  ${upQueries.join('\n  ')}`);
+    }
+    const lists = (await runAndRecord(dataSource)).flatMap(({ name, statements, inTransaction }) => {
+      const hazards = hazardsOf(statements, inTransaction);
+      return hazards.length > 0 ? [`${name}:\n${describe(hazards)}`] : [];
+    });
+    if (lists.length === 0) return console.log('The migrations create the schema of the entities, without hazards.');
+    throw new Error(`These statements lose data, block a table or break the previous release. Change them as described, or accept one
+with a comment as its first line: -- squawk-ignore RULE
+${lists.join('\n')}`);
   });
 }
 
-async function generate(name) {
+/** Runs the migrations again in an empty schema. Returns the statements of each. */
+async function runAndRecord(dataSource) {
+  await dataSource.query('DROP SCHEMA public CASCADE');
+  await dataSource.query('CREATE SCHEMA public');
+  const recorded = [];
+  for (const migration of dataSource.migrations) {
+    const statements = [];
+    recorded.push({ name: migration.name, statements, inTransaction: migration.transaction !== false });
+    const up = migration.up.bind(migration);
+    migration.up = async (runner) => {
+      const query = runner.query.bind(runner);
+      runner.query = (sql, ...args) => {
+        statements.push(sql);
+        return query(sql, ...args);
+      };
+      await up(runner);
+      runner.query = query;
+    };
+  }
+  await dataSource.runMigrations({ transaction: 'each' });
+  return recorded;
+}
+
+async function generate(name, { allow = '' }) {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     throw new UsageError(`NAME "${name}" must consist of lowercase letters, digits and hyphens, such as add-color`);
   }
   await withScratchDatabase(async (dataSource) => {
-    const { upQueries, downQueries } = await pendingChanges(dataSource);
-    if (upQueries.length === 0) throw new Error('There is nothing to generate: the entities match the migrations.');
-    const file = await writeMigration(name, upQueries, downQueries.toReversed());
-    console.log(`Wrote ${file}. Review it: TypeORM may drop and add a column that you have renamed.`);
+    const { up, down } = await applyChanges(dataSource);
+    if (up.length === 0) throw new Error('There is nothing to generate: the entities match the migrations.');
+    const hazards = hazardsOf(up);
+    const allowed = new Set(allow.split(','));
+    const rejected = hazards.filter(({ rule }) => !allowed.has(rule));
+    if (rejected.length > 0) throw new Error(rejection(name, rejected, hazards));
+    console.log(`Wrote ${await writeMigration(name, accepting(up, hazards), down)}. Review it.`);
   });
 }
 
-/** Writes a migration that drops the tables, and creates them empty when it is reverted. */
-export async function writeDropMigration(name, tables) {
+function rejection(name, rejected, hazards) {
+  const rules = [...new Set(hazards.map(({ rule }) => rule))].join();
+  return `Nothing was written. The migration would lose data, block a table or break the previous release:
+${describe(rejected)}
+Each number is a deployment: see docs/schema-changes.md. Without traffic, run: npm run db:generate -- ${name} --allow=${rules}`;
+}
+
+/**
+ * Runs the statements that TypeORM generates in the scratch database, before anything is written, until none is left: a
+ * column that is dropped and added again also loses its constraints.
+ */
+async function applyChanges(dataSource) {
+  const up = [];
+  const down = [];
+  for (let round = 1; ; round++) {
+    const { upQueries, downQueries } = await pendingChanges(dataSource);
+    if (upQueries.length === 0) break;
+    if (round > MAX_ROUNDS) {
+      throw new Error(
+        `TypeORM cannot generate this migration: write it by hand. It repeats:\n  ${upQueries.join('\n  ')}`,
+      );
+    }
+    const isKept = keptIndexes(upQueries, downQueries);
+    up.push(
+      ...(await execute(
+        dataSource,
+        upQueries.filter((query) => !isKept(query)),
+      )),
+    );
+    down.unshift(...downQueries.filter((query) => !isKept(query)).toReversed());
+  }
+  return { up, down: await execute(dataSource, down) };
+}
+
+/** TypeORM drops the indexes of a changed column and creates them again; PostgreSQL keeps them. */
+function keptIndexes(upQueries, downQueries) {
+  // The definition from the database names the default method, and its columns are in another order.
+  const definition = (query) =>
+    query
+      .replace(' USING btree', '')
+      .replace(/\((.*)\)/, (_, columns) => columns.split(', ').toSorted().join())
+      .replaceAll(/\s+/g, ' ')
+      .trim();
+  const dropped = new Set(downQueries.map(definition));
+  const kept = upQueries.map(definition).flatMap((query) => {
+    const [, name] = /^CREATE (?:UNIQUE )?INDEX ("[^"]+")/.exec(query) ?? [];
+    return name && dropped.has(query) ? [{ name, query }] : [];
+  });
+  return (query) =>
+    kept.some(
+      (index) => definition(query) === index.query || (query.startsWith('DROP INDEX ') && query.endsWith(index.name)),
+    );
+}
+
+/**
+ * Executes the statements. Changes the type of a column instead of dropping and adding it, which would lose its values.
+ *
+ * @returns the executed statements
+ */
+async function execute(dataSource, queries) {
+  const executed = [];
+  const replaced = new Set();
+  for (const query of queries) {
+    if (replaced.has(query)) continue;
+    const { added, alternatives } = typeChange(query, queries);
+    const statements = (await firstThatRuns(dataSource, alternatives)) ?? [query];
+    if (statements[0] === query) await runStatement(dataSource, query);
+    else replaced.add(added);
+    executed.push(...statements);
+  }
+  return executed;
+}
+
+/** Returns the statements that change the type of a column, of which PostgreSQL accepts the first that loses nothing. */
+function typeChange(query, queries) {
+  const [, table, column] = /^ALTER TABLE (\S+) DROP COLUMN (\S+)$/.exec(query) ?? [];
+  const addition = `ALTER TABLE ${table} ADD ${column} `;
+  const added = queries.find((other) => other.startsWith(addition));
+  if (!added || added.includes(' GENERATED ')) return { alternatives: [] };
+  const [type] = /^.+?(?= NOT NULL| DEFAULT |$)/.exec(added.slice(addition.length));
+  const alter = `ALTER TABLE ${table} ALTER COLUMN ${column}`;
+  const cast = `${alter} TYPE ${type} USING ${column}::${type.replace(/ COLLATE .*/, '')}`;
+  return { added, alternatives: [[`${alter} TYPE ${type}`], [cast], [`${alter} DROP DEFAULT`, cast]] };
+}
+
+async function firstThatRuns(dataSource, alternatives) {
+  for (const statements of alternatives) {
+    try {
+      await dataSource.transaction(async (manager) => {
+        for (const statement of statements) await manager.query(statement);
+      });
+      return statements;
+    } catch {
+      // PostgreSQL has no such cast
+    }
+  }
+  return undefined;
+}
+
+async function runStatement(dataSource, query) {
+  await dataSource.query(query).catch((error) => {
+    throw new Error(`TypeORM cannot generate this migration: write it by hand. ${error.message} at:\n  ${query}`);
+  });
+}
+
+/**
+ * Writes a migration that drops the tables of entities, with their functions and types, and creates them empty when it is
+ * reverted.
+ *
+ * @param {string} name
+ * @param {string[]} tables
+ * @param {(table: string) => boolean} isOwn whether a table without an entity is dropped too
+ */
+export async function writeDropMigration(name, tables, isOwn) {
   await withScratchDatabase(async (dataSource) => {
     if ((await pendingChanges(dataSource)).upQueries.length > 0) {
       throw new Error('The entities differ from the migrations. Run: npm run db:check');
     }
-    const types = await enumTypesOf(dataSource, tables);
-    const drop = [`DROP TABLE ${tables.map(quoted).join(', ')}`, ...types.map((type) => `DROP TYPE ${quoted(type)}`)];
-    for (const query of drop) await dataSource.query(query);
+    const { drop, create, missing } = await dropStatements(dataSource, tables, isOwn);
+    for (const statement of drop) await dataSource.query(statement);
     const { upQueries } = await pendingChanges(dataSource);
-    const file = await writeMigration(
-      name,
-      drop.map((query) => ({ query })),
-      upQueries,
-    );
+    const down = [...upQueries, ...create];
+    for (const statement of down) await dataSource.query(statement);
+    down.push(...(await missing()));
+    const file = await writeMigration(name, accepting(drop, hazardsOf(drop)), down);
     console.log(`Wrote ${file}.`);
   });
 }
 
-function quoted(name) {
-  return `"${name}"`;
+/** Returns the statements between the schema of the database and that of the entities, as SQL without parameters. */
+async function pendingChanges(dataSource) {
+  const builder = dataSource.driver.createSchemaBuilder();
+  const runner = dataSource.createQueryRunner();
+  await builder.createMetadataTableIfNecessary(runner);
+  await runner.release();
+  const { upQueries, downQueries } = await builder.log();
+  const statements = (queries) => queries.map(({ query, parameters }) => withLiterals(query, parameters, dataSource));
+  const up = statements(upQueries);
+  return {
+    upQueries: up.some((query) => query.includes('"typeorm_metadata"')) ? [METADATA, ...up] : up,
+    downQueries: statements(downQueries),
+  };
 }
 
-/** Returns the enum types of the tables' columns: DROP TABLE keeps them. */
-async function enumTypesOf(dataSource, tables) {
-  const rows = await dataSource.query(
-    `SELECT DISTINCT typname FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
-      WHERE typtype = 'e' AND attrelid = ANY ($1::regclass[]) ORDER BY typname`,
-    [tables.map(quoted)],
-  );
-  return rows.map(({ typname }) => typname);
+/** Replaces the parameters of a statement. The name of the scratch database becomes that of the migrated one. */
+function withLiterals(query, parameters, { driver }) {
+  return query.replaceAll(/\$(\d+)/g, (placeholder, index) => {
+    const value = parameters?.[index - 1];
+    if (value === undefined) return placeholder;
+    return value === driver.database ? 'current_database()' : literalOf(value);
+  });
 }
 
-function pendingChanges(dataSource) {
-  return dataSource.driver.createSchemaBuilder().log();
+function literalOf(value) {
+  return value === null ? 'NULL' : `'${String(value).replaceAll("'", "''")}'`;
 }
 
 async function migrate(url) {
@@ -112,7 +280,7 @@ async function migrate(url) {
 function withScratchDatabase(run) {
   return withDatabase(async (server) => {
     const name = `scratch_${randomBytes(6).toString('hex')}`;
-    const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
+    const url = server.replace(/^(\w+:\/\/[^/?]*)\/?[^?]*/, `$1/${name}`);
     const client = new pg.Client({ connectionString: server });
     await client.connect();
     await client.query(`CREATE DATABASE ${name}`);
@@ -130,11 +298,14 @@ function withScratchDatabase(run) {
 async function withDataSource(url, run) {
   compileIfStale();
   await import('../../build/app.module.js');
-  const { loadEnv } = await import('../../build/platform/config/env.js');
+  const { loadDatabaseEnv } = await import('../../build/platform/config/env.js');
   const { dataSourceOptions } = await import('../../build/platform/database/data-source.js');
   const { migrations } = await import('../../build/migrations/index.js');
   const entities = getMetadataArgsStorage().tables.map(({ target }) => target);
-  const dataSource = new DataSource({ ...dataSourceOptions(loadEnv({ DATABASE_URL: url }), migrations), entities });
+  const dataSource = new DataSource({
+    ...dataSourceOptions(loadDatabaseEnv({ DATABASE_URL: url }), migrations),
+    entities,
+  });
   await dataSource.initialize();
   try {
     return await run(dataSource);
@@ -144,15 +315,17 @@ async function withDataSource(url, run) {
 }
 
 async function writeMigration(name, up, down) {
-  const timestamp = Date.now();
+  // Migrations run in the order of their timestamps.
+  const present = readdirSync(MIGRATIONS).map((file) => Number.parseInt(file, 10) || 0);
+  const timestamp = Math.max(Date.now(), ...present.map((other) => other + 1));
   const words = name.split('-').map((word) => word[0].toUpperCase() + word.slice(1));
   const className = `${words.join('')}${timestamp}`;
   const statements = (queries) =>
-    queries.map(({ query }) => `await queryRunner.query(\`${query.replaceAll(/[\\`]|\$\{/g, '\\$&')}\`);`).join('\n');
+    queries.map((query) => `await queryRunner.query(\`${query.replaceAll(/[\\`]|\$\{/g, '\\$&')}\`);`).join('\n');
   const file = `${MIGRATIONS}/${timestamp}-${name}.ts`;
-  await write(
-    file,
-    `import type { MigrationInterface, QueryRunner } from 'typeorm';
+  const index = `${MIGRATIONS}/index.ts`;
+  const texts = {
+    [file]: `import type { MigrationInterface, QueryRunner } from 'typeorm';
 
     export class ${className} implements MigrationInterface {
       name = '${className}';
@@ -161,13 +334,16 @@ async function writeMigration(name, up, down) {
 
       async down(queryRunner: QueryRunner): Promise<void> { ${statements(down)} }
     }`,
+    [index]: registerMigration(readFileSync(index, 'utf8'), className, `${timestamp}-${name}`),
+  };
+  const formatted = await Promise.all(
+    Object.entries(texts).map(async ([path, text]) => [path, await format(path, text)]),
   );
-  const index = `${MIGRATIONS}/index.ts`;
-  await write(index, registerMigration(readFileSync(index, 'utf8'), className, `${timestamp}-${name}`));
+  for (const [path, text] of formatted) writeFileSync(path, text);
   return file;
 }
 
-async function write(file, text) {
+async function format(file, text) {
   const options = await prettier.resolveConfig(file);
-  writeFileSync(file, await prettier.format(text, { ...options, filepath: file }));
+  return prettier.format(text, { ...options, filepath: file });
 }

@@ -1,9 +1,15 @@
 // Runs before `npm start`, `npm run dev`, `npm test` and others, on the machine's own Node: installs missing dependencies.
 import { spawnSync } from 'node:child_process';
 import { isInstalled } from './installed.mjs';
+import { findObstacle } from './preflight.mjs';
 
 if (isInstalled()) await import('./node.mjs');
 else {
+  const obstacle = await findObstacle();
+  if (obstacle) {
+    console.error(obstacle);
+    process.exit(1);
+  }
   console.log('Installing dependencies (npm ci) …');
   // Includes development dependencies also with NODE_ENV=production.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];

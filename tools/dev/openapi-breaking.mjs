@@ -1,12 +1,11 @@
 // `npm run openapi:breaking`: compares openapi.json with the last release of this service.
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { git, gitSucceeds, runCommand, UsageError } from '../cli.mjs';
+import { git, runCommand, UsageError } from '../cli.mjs';
+import { lastRelease } from './last-release.mjs';
 import { breaksBetween } from './openapi-breaks.mjs';
 
 const FILE = 'openapi.json';
 const ACCEPTED = 'openapi-breaking.json';
-/** `npm run init` writes it: releases without it are the template's. */
-const RECORD = '.template.json';
 
 const USAGE = `Usage: npm run openapi:breaking [-- --accept=REASON]
 
@@ -17,7 +16,7 @@ Fails if ${FILE} breaks clients of the last release, the newest tag v1.2.3 of th
 Exit codes: 0 if nothing breaks or every breaking change is accepted, 1 if not.`;
 
 await runCommand(USAGE, async ({ accept: reason }) => {
-  const release = lastRelease();
+  const release = lastRelease(FILE);
   if (!release) return console.log('No release yet: there is no tag v1.0.0 or later.');
   const before = JSON.parse(git('show', `${release}:${FILE}`));
   const breaks = await breaksBetween(before, JSON.parse(readFileSync(FILE, 'utf8')));
@@ -51,20 +50,4 @@ function readAccepted(release) {
   if (!existsSync(ACCEPTED)) return {};
   const { since, accepted } = JSON.parse(readFileSync(ACCEPTED, 'utf8'));
   return since === release ? accepted : {};
-}
-
-/** Returns the newest tag of this service, such as v1.2.0, that HEAD contains. */
-function lastRelease() {
-  if (!gitSucceeds('rev-parse', '--verify', 'HEAD')) return undefined;
-  if (git('rev-parse', '--is-shallow-repository') === 'true') {
-    throw new Error(
-      'A shallow clone has no tags. Run: git fetch --unshallow --tags (actions/checkout: fetch-depth: 0)',
-    );
-  }
-  const tags = git('tag', '--merged', 'HEAD', '--sort=-version:refname', '--list', 'v[0-9]*').split('\n');
-  return tags.find((tag) => tag && has(tag, FILE) && (!existsSync(RECORD) || has(tag, RECORD)));
-}
-
-function has(tag, file) {
-  return gitSucceeds('cat-file', '-e', `${tag}:${file}`);
 }

@@ -1,33 +1,48 @@
-// `npm run openapi` and `npm run openapi:check`. Need no database: the application is created, but not started.
-import { readFileSync, writeFileSync } from 'node:fs';
+// `npm run openapi` and `npm run openapi:check`. Neither needs a database: the application is created, but not started.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
-import { NestFactory } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
 import { compileIfStale } from '../build/build.mjs';
 import { runCommand } from '../cli.mjs';
+import { holesOf } from './openapi-holes.mjs';
 
 const FILE = 'openapi.json';
 
-const USAGE = `Usage: npm run openapi [-- --check]
+const USAGE = `Usage: npm run openapi [-- --check] [-- --json]
 
-Writes ${FILE}.
+Writes ${FILE}. Fails without writing if a response, body, parameter or property has no type.
 
-  --check  writes nothing, and fails if ${FILE} is stale or not valid (npm run openapi:check)
+  --check  writes nothing, and fails if ${FILE} is stale or invalid (npm run openapi:check)
+  --json   prints the number of paths, and whether the file has changed, as JSON
 
 Exit codes: 0 on success, 1 on failure.`;
 
 await runCommand(USAGE, async ({ check }) => {
-  const text = `${JSON.stringify(await createDocument(), undefined, 2)}\n`;
+  const document = await createDocument();
+  const holes = holesOf(document);
+  if (holes.length > 0) throw new Error(holes.join('\n'));
+  const text = `${JSON.stringify(document, undefined, 2)}\n`;
+  const isStale = !existsSync(FILE) || readFileSync(FILE, 'utf8') !== text;
   if (check) await checkDocument(text);
   else writeFileSync(FILE, text);
+  return { file: FILE, changed: isStale, paths: Object.keys(document.paths).length };
 });
 
 async function createDocument() {
   compileIfStale();
-  Object.assign(process.env, { DATABASE_URL: 'postgresql://localhost/none', LOG_LEVEL: 'silent' });
+  if (existsSync('.env')) process.loadEnvFile();
   const { AppModule } = await import('../../build/app.module.js');
   const { appOptions, configureApp } = await import('../../build/platform/platform.module.js');
   const { createOpenApiDocument } = await import('../../build/platform/openapi/openapi-document.js');
-  const app = await NestFactory.create(AppModule, { ...appOptions, logger: false });
+  const { Env, loadDatabaseEnv } = await import('../../build/platform/config/env.js');
+  // Variables that the service requires may be missing.
+  const env = loadDatabaseEnv({ ...process.env, DATABASE_URL: 'postgresql://localhost/none', LOG_LEVEL: 'silent' });
+  const testing = await Test.createTestingModule({ imports: [AppModule] })
+    .overrideProvider(Env)
+    .useValue(env)
+    .setLogger(false)
+    .compile();
+  const app = testing.createNestApplication({ ...appOptions, logger: false });
   configureApp(app);
   return createOpenApiDocument(app);
 }

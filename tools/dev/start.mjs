@@ -2,14 +2,15 @@
 // migrates it, runs the service, and stops everything in reverse order.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, readFileSync, watch as watchFolder } from 'node:fs';
 import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildIfStale, listInputs, markMade, NEST } from '../build/build.mjs';
+import { copyData, copyFile } from '../build/files.mjs';
 import { runCommand, UsageError } from '../cli.mjs';
 import { DEVELOPMENT, startPostgres } from './postgres.mjs';
+import { listenError } from './preflight.mjs';
 
 const USAGE = `Usage: npm start|npm run dev [-- NODE_OPTION…]
 
@@ -93,13 +94,7 @@ function findCaller() {
 async function isPortFree() {
   if (!(port > 0 && port < 65_536)) return true;
   for (const begin = Date.now(); Date.now() - begin < 2000; await sleep(100)) {
-    const server = createServer().listen(port, host);
-    const error = await once(server, 'listening').then(
-      () => undefined,
-      (reason) => reason,
-    );
-    server.close();
-    if (error?.code !== 'EADDRINUSE') return true;
+    if ((await listenError(port, host)) !== 'EADDRINUSE') return true;
   }
   return false;
 }
@@ -130,10 +125,22 @@ async function watch() {
   let app;
   let inputs;
   let migrated;
+  const restart = async () => {
+    await end(app);
+    if (!stopping) app = startApp();
+  };
+  // The compiler ignores files that are not code.
+  let timer;
+  const watcher = watchFolder('src', { recursive: true }, (_event, file) => {
+    if (!app || !file || !copyFile(file)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void restart(), 100);
+  });
   for await (const line of createInterface({ input: compiler.stdout })) {
     if (line.trim()) console.log(line);
     if (line.includes('Starting')) inputs = listInputs();
     if (!line.includes('Found 0 errors')) continue;
+    copyData('src', 'build');
     if (inputs === listInputs()) markMade('build', inputs);
     await end(app);
     const migrations = inputs
@@ -144,6 +151,7 @@ async function watch() {
     if (stopping) break;
     app = startApp();
   }
+  watcher.close();
   await end(app);
   return stopping ? 0 : 1;
 }

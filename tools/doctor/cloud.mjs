@@ -1,9 +1,10 @@
 // The Google Cloud project, as the account signed in to gcloud sees it: the resources of deploy/bootstrap.sh, the permissions
 // and the deployed revision.
 import { fail, ok, read, warn } from './check.mjs';
-import { readApis, readGrants, readMaxConnections, readProviderOptions } from './lists.mjs';
+import { readApis, readMaxConnections, readProviderOptions } from './lists.mjs';
 import { connectionsNeeded, deployedProbe, manifestProbe, PROBES } from './manifest.mjs';
-import { isPublic, NOT_DEPLOYED, Project, SECRETS, SIGN_IN } from './project.mjs';
+import { github } from './github.mjs';
+import { isPublic, NOT_DEPLOYED, Project, SIGN_IN } from './project.mjs';
 
 const PUBLIC = new Set(['allUsers', 'allAuthenticatedUsers']);
 
@@ -16,9 +17,10 @@ export async function cloud(options) {
   const project = new Project(options);
   const finding = await project.load();
   if (finding.status !== 'ok') return { 'cloud.project': () => finding };
-  const { accounts, grants } = project;
+  const { accounts, grants, secrets } = project;
   return Object.fromEntries([
     ['cloud.project', () => finding],
+    ['cloud.policies', () => organizationPolicies(project)],
     ['cloud.apis', () => apis(project)],
     ['cloud.registry', () => registry(project)],
     ['cloud.cleanup', () => cleanup(project)],
@@ -28,7 +30,7 @@ export async function cloud(options) {
     ]),
     ['cloud.pool', () => pool(project)],
     ['cloud.provider', () => provider(project)],
-    ...SECRETS.map((name) => [`cloud.secret.${name.replace('_secret', '')}`, () => secret(project, name)]),
+    ...secrets.map((name) => [`cloud.secret.${name.replace('_secret', '')}`, () => secret(project, name)]),
     ...grants.map(({ principal, role, resource, failure }) => [
       `cloud.grant.${principal}.${role.replace('roles/', '')}.${resource}`,
       () => grant(project, { principal, role, resource, failure }),
@@ -40,14 +42,43 @@ export async function cloud(options) {
     ['cloud.identity', () => identity(project)],
     ['cloud.traffic', () => traffic(project)],
     ['cloud.probes', () => probes(project)],
-    ['cloud.migration', () => migration(project)],
+    ['cloud.migration', () => execution(project, 'job')],
+    ...project.jobs.map((name) => [`cloud.job.${name.replace('_job', '')}`, () => execution(project, name)]),
+    ...project.schedules.map((row) => [`cloud.schedule.${row.job}`, () => schedule(project, row)]),
     ['cloud.connections', () => connections(project)],
     ['cloud.image', () => image(project)],
     ['cloud.images', () => images(project)],
+    ...Object.entries(project.repo ? github(project.repo) : {}),
   ]);
 }
 
 // ── Resources
+
+/** Organization policies: the forbidden resource and the fix. An unreadable policy counts as none: the failing step reports it. */
+const POLICIES = {
+  'sql.restrictPublicIp': ['database instances with a public address', 'docs/deployment/recipes.md, "Private IP"'],
+  'gcp.resourceLocations': ['the region', 'Choose a permitted region, or ask the organization for an exception'],
+  'iam.workloadIdentityPoolProviders': ['the issuer of GitHub Actions', 'Ask the organization to permit the issuer'],
+};
+
+async function organizationPolicies(project) {
+  const { region } = project.names;
+  const { 'issuer-uri': issuer } = readProviderOptions();
+  const findForbidden = async (constraint) => {
+    const { value } = await project.gcloud('resource-manager', 'org-policies', 'describe', constraint, '--effective');
+    const { booleanPolicy, listPolicy: { allValues, allowedValues = [] } = {} } = value ?? {};
+    const isPermitted = (each) => each === issuer || each === region || each.startsWith('in:');
+    const isForbidden = allValues === 'DENY' || (allowedValues.length > 0 && !allowedValues.some(isPermitted));
+    return booleanPolicy?.enforced || isForbidden ? [constraint] : [];
+  };
+  const found = (await Promise.all(Object.keys(POLICIES).map(findForbidden))).flat();
+  return found.length > 0
+    ? warn(
+        found.map((constraint) => `${constraint} forbids ${POLICIES[constraint][0]}`).join('; '),
+        found.map((constraint) => POLICIES[constraint][1]).join('\n'),
+      )
+    : ok('none forbids a resource of the deployment');
+}
 
 const apis = (project) =>
   project.inspect('the list of APIs', ['services', 'list', '--enabled'], (services) => {
@@ -145,11 +176,23 @@ function provider(project) {
     if (disabled) return fail(`${name} is disabled`, `${update} --no-disabled`);
     const [repoId, ownerId] = attributeCondition.match(/\d+/g) ?? [];
     const condition = expected['attribute-condition'].replace('REPO_ID', repoId).replace('OWNER_ID', ownerId);
-    if (attributeCondition !== condition)
+    // bootstrap.sh --github-environment appends its own.
+    const required = attributeCondition.replace(/ && assertion\.environment=='[\w.-]+'$/, '');
+    if (required !== condition)
       return fail(`accepts ${attributeCondition || 'every run of every repository'}`, bootstrap);
     if (project.ids && `${repoId} ${ownerId}` !== project.ids.join(' ')) {
       const [id, owner] = project.ids;
       return fail(`accepts the repository ${repoId} of ${ownerId}, and this one is ${id} of ${owner}`, bootstrap);
+    }
+    const [, environment = ''] = / && assertion\.environment=='([\w.-]+)'$/.exec(attributeCondition) ?? [];
+    const { github_environment: ofJobs = '' } = names;
+    if (!project.isNamed && environment !== ofJobs) {
+      return fail(
+        `accepts jobs of ${environment || 'every'} GitHub environment, and ${prefix}GCP_GITHUB_ENVIRONMENT is "${ofJobs}"`,
+        environment
+          ? `gh variable set ${prefix}GCP_GITHUB_ENVIRONMENT --body ${environment}`
+          : `${bootstrap} --github-environment ${ofJobs}`,
+      );
     }
     if (oidc.issuerUri !== expected['issuer-uri'])
       return fail(`accepts the issuer ${oidc.issuerUri}`, `${update} --issuer-uri=${expected['issuer-uri']}`);
@@ -215,12 +258,11 @@ const deployerGrants = (project) =>
   );
 
 async function findUnlisted(project, concerns, whoHas) {
-  const grants = readGrants();
   const found = [];
   for (const resource of project.resources) {
     const { value, error } = await project.gcloud(...project.command(resource, 'get-iam-policy'));
     if (error) return warn(`cannot read the permissions on ${project.titleOf(resource)}: ${error}`, SIGN_IN);
-    const listed = grants.filter(
+    const listed = project.listedGrants.filter(
       (each) => each.resource === resource || (resource === 'project' && each.resource === 'cloud_sql'),
     );
     for (const binding of value?.bindings ?? []) {
@@ -307,8 +349,9 @@ const probes = (project) =>
       : ok(`as in deploy/service.yaml; a start may take ${window} s`);
   });
 
-function migration(project) {
-  const { job, region } = project.names;
+/** The newest execution of a job. */
+function execution(project, resource) {
+  const { [resource]: job, region } = project.names;
   const list = ['run', 'jobs', 'executions', 'list', `--job=${job}`, `--region=${region}`];
   return project.inspect(`the job ${job}`, list, ([newest]) => {
     if (!newest) return warn('the job has never run', project.deploy);
@@ -321,9 +364,23 @@ function migration(project) {
   });
 }
 
+/** The entry of Cloud Scheduler for a line of deploy/schedules.txt. */
+function schedule(project, { job, zone, schedule: time }) {
+  const { service: prefix, region } = project.names;
+  const name = `${prefix}-${job}`;
+  const command = (verb) => ['scheduler', 'jobs', verb, name, `--location=${region}`];
+  return project.inspect(`the schedule ${name}`, command('describe'), (found) => {
+    const [actual, expected] = [`${found.schedule} ${found.timeZone}`, `${time} ${zone}`];
+    if (actual !== expected) return fail(`${actual} instead of ${expected}`, project.bootstrap);
+    if (found.state !== 'ENABLED') return warn(`${name} is ${found.state}`, project.fixWith(...command('resume')));
+    const { code } = found.status ?? {};
+    return code ? fail(`the last call of ${name} failed with code ${code}`, project.bootstrap) : ok(expected);
+  });
+}
+
 function connections(project) {
   const { connection, cloud_sql: instance, project: id } = project.names;
-  const needed = connectionsNeeded();
+  const needed = connectionsNeeded(project.options.environment);
   if (!connection) return ok(`a rollout needs ${needed}; SHOW max_connections prints the limit of the database`);
   if (!instance) {
     return fail(
@@ -344,7 +401,7 @@ function connections(project) {
     const kept = flags.filter(({ name }) => name !== 'max_connections').map(({ name, value }) => `,${name}=${value}`);
     return fail(
       `${instance} allows ${allowed}, and a rollout needs ${needed}`,
-      `${patch} --database-flags=max_connections=${needed}${kept.join('')}, or lower maxScale or DATABASE_POOL_MAX in deploy/service.yaml`,
+      `${patch} --database-flags=max_connections=${needed}${kept.join('')}, or lower MAX_INSTANCES or DATABASE_POOL_MAX in deploy/settings.txt`,
     );
   });
 }

@@ -11,22 +11,24 @@ const HELP = `npm run doctor -- [OPTION...]
   --environment NAME  default: production
   --project ID --region REGION --service NAME --repo OWNER/NAME  instead of the repository variables
   --json              prints JSON
-  --explain <LOG      prints causes and fixes of known messages in a log; --markdown formats them for a page
+  --terraform         prints Terraform's import blocks for the Google Cloud project; --markdown prints them as a table
+  --explain <LOG      prints causes and fixes of known messages in a log; --json or --markdown formats them
 
-Exit codes: 0 without failures, 1 with a failure, 2 after invalid options.`;
+Exit codes: 0 without failures, 1 with a failure or, with --explain, without a known message, 2 after invalid options.`;
 
 const boolean = { type: 'boolean', default: false };
 const string = { type: 'string' };
 const OPTIONS = {
   ...{ cloud: boolean, environment: { type: 'string', default: 'production' } },
   ...{ project: string, region: string, service: string, repo: string },
-  ...{ json: boolean, explain: boolean, markdown: boolean, help: boolean },
+  ...{ json: boolean, terraform: boolean, explain: boolean, markdown: boolean, help: boolean },
 };
 
 process.chdir(join(import.meta.dirname, '..', '..'));
 try {
   const { values: options } = parseArgs({ options: OPTIONS });
   if (options.help) console.log(HELP);
+  else if (options.terraform) await printImports(options);
   else await (options.explain ? explainLog(options) : examine(options));
 } catch (error) {
   console.error(error.message);
@@ -71,9 +73,30 @@ function print(findings) {
   console.log(`\n${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failures`);
 }
 
-async function explainLog({ markdown }) {
+async function printImports(options) {
+  const [{ Project }, { importBlocks, terraformTable }] = await Promise.all([
+    import('./project.mjs'),
+    import('./terraform.mjs'),
+  ]);
+  if (options.markdown) return console.log(terraformTable());
+  const project = new Project(options);
+  const { status, detail, fix } = await project.load();
+  if (status === 'fail') throw new Error(`${detail} (${fix})`);
+  console.log(importBlocks(project));
+}
+
+async function explainLog({ markdown, json }) {
   if (process.stdin.isTTY) console.error('Paste the log, then press Ctrl-D:');
   const found = explain(await text(process.stdin));
+  if (found.length === 0) process.exitCode = 1;
+  if (json)
+    return console.log(
+      JSON.stringify(
+        found.map(({ message, cause, fix }) => ({ message, cause, fix })),
+        null,
+        2,
+      ),
+    );
   if (found.length === 0) console.log('No known message in this log. docs/deployment/troubleshooting.md lists them.');
   for (const { line, message, cause, fix } of found) {
     const excerpt = line.slice(0, 300);

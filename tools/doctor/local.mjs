@@ -1,12 +1,13 @@
 // This machine: what `npm start` and `npm test` need.
 import { existsSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseEnv } from 'node:util';
 import { isInstalled, isNodeNewEnough, wantedNode } from '../dev/installed.mjs';
+import { listenError } from '../dev/preflight.mjs';
 import { execute, fail, ok, read, warn } from './check.mjs';
 
 const DATABASE_TIMEOUT_MS = 3_000;
@@ -80,8 +81,7 @@ async function invalidValues(values) {
     loadEnv({ DATABASE_URL: 'postgresql://localhost/app', ...set });
     return undefined;
   } catch (error) {
-    const [, ...lines] = error.message.split('\n');
-    return lines.map((line) => line.trim()).join('; ');
+    return error.message.replace('Invalid configuration: ', '').replaceAll(/\n +/g, '; ');
   }
 }
 
@@ -89,18 +89,10 @@ async function port() {
   const number = Number(setting('PORT') ?? 8080);
   if (!(number >= 0 && number < 65_536))
     return fail('PORT is not a port', 'Set PORT in .env to a number, or remove it');
-  const server = createServer().listen(number, setting('HOST') ?? '0.0.0.0');
-  const error = await once(server, 'listening').then(
-    () => undefined,
-    (reason) => reason,
-  );
-  server.close();
+  const error = await listenError(number, setting('HOST') ?? '0.0.0.0');
   if (!error) return ok(`${number} is free`);
   if (await isThisService(number)) return ok(`the service listens on ${number}`);
-  return warn(
-    `cannot listen on ${number}: ${error.code}`,
-    'Set another PORT in .env, or stop the program that uses it',
-  );
+  return warn(`cannot listen on ${number}: ${error}`, 'Set another PORT in .env, or stop the program that uses it');
 }
 
 async function isThisService(number) {

@@ -1,6 +1,7 @@
-// Numbers of deploy/service.yaml and of the service. Reads a few lines with regular expressions, because YAML would need a
+// Numbers of deploy/service.yaml, deploy/settings.txt and the service. Reads a few lines with regular expressions, because YAML would need a
 // dependency: test/repository/deploy.spec.ts validates the whole file.
 import { read, readCode } from './check.mjs';
+import { readSettings } from './lists.mjs';
 
 export const PROBES = ['startupProbe', 'livenessProbe', 'readinessProbe'];
 
@@ -36,15 +37,14 @@ function withDefaults(path, numberOf) {
   return { path, ...numbers, window: numbers.initialDelaySeconds + numbers.periodSeconds * numbers.failureThreshold };
 }
 
-/** Returns a number that the deployed service uses: from the manifest's variables, or else its default. */
-export function settingOf(name) {
-  const [, given] = new RegExp(`name: ${name}\\n +value: *'?(\\d+)`).exec(readCode('deploy/service.yaml')) ?? [];
+/** Returns a number of deploy/settings.txt, or else its default in the service. */
+export function settingOf(name, environment) {
   const [, standard] = new RegExp(`^ {2}${name} = ([\\d_]+);`, 'm').exec(read('src/platform/config/env.ts')) ?? [];
-  return Number(given ?? standard?.replaceAll('_', ''));
+  return Number(readSettings(environment).get(name)?.value ?? standard?.replaceAll('_', ''));
 }
 
-/** docs/deployment/runtime.md, "Connections": each instance's pool and health check, twice in a rollout, 2 to migrate, 5 in reserve. */
-export function connectionsNeeded() {
-  const maxScale = numberIn(readCode('deploy/service.yaml'), 'autoscaling.knative.dev/maxScale');
-  return 2 * maxScale * (settingOf('DATABASE_POOL_MAX') + 1) + 2 + 5;
+/** docs/deployment/runtime.md, "Connection pool": each instance's pool and health check, twice in a rollout, 2 to migrate, 5 in reserve. */
+export function connectionsNeeded(environment) {
+  const setting = (name) => settingOf(name, environment);
+  return 2 * setting('MAX_INSTANCES') * (setting('DATABASE_POOL_MAX') + 1) + 2 + 5;
 }

@@ -1,13 +1,19 @@
 // The names of the project's resources, from the repository variables or as in deploy/lib/gcloud.sh, and what gcloud returns
 // for them. Each command runs once.
 import { execute, fail, ok, warn } from './check.mjs';
-import { prefixOf, readGrants, readSettings, readVariables } from './lists.mjs';
+import {
+  prefixOf,
+  readGrants,
+  readJobs,
+  readSchedules,
+  readSettings,
+  readVariableNames,
+  readVariables,
+} from './lists.mjs';
 
 /** Google's sample of deploy/bootstrap.sh serves, or nothing does. */
 export const NOT_DEPLOYED = Symbol('not deployed');
 export const SIGN_IN = 'gcloud auth login, as an owner of the project';
-
-export const SECRETS = ['runtime_secret', 'migrator_secret'];
 
 /** gcloud is a Python program that needs a CPU for a second. */
 const MAX_PARALLEL = 4;
@@ -34,8 +40,8 @@ export class Project {
 
   /** Reads what the project has and how it is named. @returns {Promise<import('./check.mjs').Finding>} */
   async load() {
-    const { values = {}, problem } = this.#isNamed ? {} : await readVariables(this.options);
-    const settings = readSettings().map(({ name, value }) => [value, values[this.prefix + name]]);
+    const { values = {}, problem } = this.isNamed ? {} : await readVariables(this.options);
+    const settings = readVariableNames().map(({ name, value }) => [value, values[this.prefix + name]]);
     const variables = Object.fromEntries(settings.filter(([, value]) => value));
     const { project = variables.project, region = variables.region, service = variables.service } = this.options;
     if (!project || !region || !service) {
@@ -48,6 +54,7 @@ export class Project {
     const obstacle = await this.#checkAccess(project);
     if (obstacle) return obstacle;
     this.names = { ...defaultNames(project, region, service, this.number), ...variables, project, region, service };
+    this.#nameOwn();
     await this.#readConnection();
     await this.#readTrust();
     await this.#readOptions(variables);
@@ -57,7 +64,8 @@ export class Project {
       : ok(`${project}, number ${this.number}`);
   }
 
-  get #isNamed() {
+  /** Whether the options name the project, so that its repository variables are unknown. */
+  get isNamed() {
     const { project, region, service } = this.options;
     return Boolean(project && region && service);
   }
@@ -75,10 +83,26 @@ export class Project {
     return undefined;
   }
 
+  /** Names the secrets of deploy/settings.txt besides the database URL, and the jobs of deploy/jobs/. */
+  #nameOwn() {
+    const { names, options } = this;
+    const secrets = [...readSettings(options.environment).values()].filter(({ kind }) => kind === 'secret');
+    const own = secrets.map(({ value }) => value).filter((value) => value !== 'database-url');
+    for (const value of own) names[`${value}_secret`] = `${names.service}-${value}`;
+    this.secrets = ['runtime_secret', 'migrator_secret', ...own.map((value) => `${value}_secret`)];
+    this.jobs = readJobs().map((name) => `${name}_job`);
+    for (const name of readJobs()) names[`${name}_job`] = `${names.service}-${name}`;
+    this.schedules = readSchedules(options.environment);
+    const each = { own_secrets: own.map((value) => `${value}_secret`), own_jobs: this.jobs };
+    this.listedGrants = readGrants().flatMap((grant) =>
+      (each[grant.resource] ?? [grant.resource]).map((resource) => Object.assign({}, grant, { resource })),
+    );
+  }
+
   /** Without the repository variable, the connection comes from the last deployment. */
   async #readConnection() {
     const { names } = this;
-    if (this.#isNamed) {
+    if (this.isNamed) {
       const { value: job } = await this.gcloud(...this.command('job', 'describe'));
       names.connection = job?.spec.template.metadata?.annotations?.['run.googleapis.com/cloudsql-instances'];
     }
@@ -106,13 +130,16 @@ export class Project {
     this.chosen = {
       always: true,
       '--private': service && !isPublic(service),
+      jobs: this.jobs.length > 0,
       '--cloud-sql': names.cloud_sql,
       '--with-cloud-build': builder,
     };
-    this.grants = readGrants().filter(({ option }) => this.chosen[option]);
-    this.accounts = ['deployer', 'runtime', 'migrator', ...(builder ? ['builder'] : [])];
+    this.grants = this.listedGrants.filter(({ option }) => this.chosen[option]);
+    const scheduler = this.chosen.jobs ? ['scheduler'] : [];
+    this.accounts = ['deployer', 'runtime', 'migrator', ...scheduler, ...(builder ? ['builder'] : [])];
     const buckets = builder ? ['build_bucket', 'build_log_bucket'] : [];
-    this.resources = ['project', ...this.accounts, 'repository', 'service', 'job', ...SECRETS, ...buckets];
+    const ofRun = ['service', 'job', ...this.jobs];
+    this.resources = ['project', ...this.accounts, 'repository', ...ofRun, ...this.secrets, ...buckets];
 
     const environment = options.environment === 'production' ? '' : ` --environment ${options.environment}`;
     this.deploy = `npm run deploy${environment && ` --${environment}`}`;
@@ -137,13 +164,13 @@ export class Project {
       repository: ['artifacts repositories', names.repository, `--location=${names.region}`],
       service: ['run services', names.service, region],
       job: ['run jobs', names.job, region],
+      ...Object.fromEntries(this.jobs.map((name) => [name, ['run jobs', names[name], region]])),
       pool: ['iam workload-identity-pools', names.pool, '--location=global'],
       provider: [
         ...['iam workload-identity-pools providers', names.provider],
         ...[`--workload-identity-pool=${names.pool}`, '--location=global'],
       ],
-      runtime_secret: ['secrets', names.runtime_secret],
-      migrator_secret: ['secrets', names.migrator_secret],
+      ...Object.fromEntries(this.secrets.map((name) => [name, ['secrets', names[name]]])),
       build_bucket: ['storage buckets', `gs://${names.build_bucket}`],
       build_log_bucket: ['storage buckets', `gs://${names.build_log_bucket}`],
     }[resource] ?? ['iam service-accounts', names[resource]];
@@ -222,6 +249,7 @@ export class Project {
     if (name === 'project') return `the project ${this.names.project}`;
     if (name === 'cloud_sql') return `the instance ${this.names.cloud_sql}`;
     if (name === 'service' || name === 'job') return `the ${name} ${this.names[name]}`;
+    if (this.jobs.includes(name)) return `the job ${this.names[name]}`;
     if (name === 'repository') return `the registry ${this.names.repository}`;
     return this.names[name].split('@')[0];
   }
@@ -244,7 +272,7 @@ export class Project {
 }
 
 /** Returns the names of deploy/lib/gcloud.sh. */
-function defaultNames(project, region, service, number) {
+export function defaultNames(project, region, service, number) {
   const account = (name) => `${service}-${name}@${project}.iam.gserviceaccount.com`;
   return {
     job: `${service}-migrate`,
@@ -253,6 +281,7 @@ function defaultNames(project, region, service, number) {
     deployer: account('deploy'),
     runtime: account('runtime'),
     migrator: account('migrate'),
+    scheduler: account('cron'),
     builder: account('build'),
     runtime_secret: `${service}-database-url`,
     migrator_secret: `${service}-migrator-database-url`,

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute, fail, filesIn, ok, read, readCode, warn } from './check.mjs';
 import { nonPortable } from './dockerfile.mjs';
-import { prefixOf, readApis, readGrants, readSettings, readVariables } from './lists.mjs';
+import { prefixOf, readApis, readGrants, readVariableNames, readVariables } from './lists.mjs';
 import { manifestProbe, PROBES, settingOf } from './manifest.mjs';
 
 /** @type {import('./check.mjs').Checks} */
@@ -82,7 +82,7 @@ const PORTS = {
   'src/platform/config/env.ts': /^ {2}PORT = (\d+)/gm,
   '.env.example': /^PORT=(\d+)$/gm,
   'docker/Dockerfile': /^EXPOSE (\d+)$/gm,
-  'docker/compose.yaml': /^ +- '?[\d.]+:\d+:(\d+)'?$/gm,
+  'docker/compose.yaml': /^ {2}service:\n(?: {4}.*\n)*? +- '?[\d.]+:\d+:(\d+)'?$/gm,
   'deploy/service.yaml': /containerPort: (\d+)/g,
 };
 
@@ -99,7 +99,8 @@ function port() {
 // ── 5. Deploy by digest
 
 function latest() {
-  const manifests = ['deploy/cloudbuild.yaml', 'deploy/service.yaml', 'deploy/migrate-job.yaml'];
+  const jobs = filesIn('deploy/jobs');
+  const manifests = ['deploy/cloudbuild.yaml', 'deploy/service.yaml', 'deploy/migrate-job.yaml', ...jobs];
   const files = [...workflows(), ...steps(), ...manifests, 'docker/Dockerfile', 'docker/compose.yaml'];
   const found = files.find((file) => /[:/]latest\b|--to-latest|latestRevision/.test(readCode(file)));
   return found
@@ -116,7 +117,7 @@ const DIGEST_RULES = [
     'passes on the digest of the build',
   ],
   ['deploy/pipeline/migrate.sh', /\bIMAGE=\$IMAGE_NAME@\$DIGEST\b/, 'migrates with this digest'],
-  ['deploy/pipeline/candidate.sh', /^IMAGE=\$IMAGE_NAME@\$DIGEST$/m, 'deploys this digest'],
+  ['deploy/pipeline/candidate.sh', /^ *IMAGE=\$IMAGE_NAME@\$DIGEST$/m, 'deploys this digest'],
   ['deploy/pipeline/smoke.sh', /== "\$GITHUB_SHA"/, 'compares the commit of the candidate'],
 ];
 
@@ -149,9 +150,9 @@ const MAX_STARTUP_S = 240;
 /** The duration of a database failover. */
 const MIN_READINESS_S = 30;
 
-function probes() {
+function probes({ options }) {
   const [startup, liveness, readiness] = PROBES.map(manifestProbe);
-  const connectS = settingOf('DATABASE_STARTUP_WARN_AFTER_MS') / 1_000;
+  const connectS = settingOf('DATABASE_STARTUP_WARN_AFTER_MS', options.environment) / 1_000;
   const rules = [
     [startup && liveness && readiness, 'a startup, a liveness and a readiness probe are required'],
     [startup?.path === '/health/startup', 'the startup probe must request /health/startup'],
@@ -187,7 +188,9 @@ function actions() {
   const uses = workflows().flatMap((file) =>
     [...readCode(file).matchAll(/\buses: *['"]?(\S+?)['"]?(?: .*)?$/gm)].map(([, action]) => ({ file, action })),
   );
-  const unpinned = uses.find(({ action }) => !action.startsWith('./') && !/@[\da-f]{40}$/.test(action));
+  const unpinned = uses.find(
+    ({ action }) => !action.startsWith('./') && !/@[\da-f]{40}$|^docker:.*@sha256:[\da-f]{64}$/.test(action),
+  );
   return unpinned
     ? fail(
         `${unpinned.file} uses ${unpinned.action}, which its owner can change`,
@@ -293,7 +296,7 @@ async function pushed() {
 async function variables({ options }) {
   const { values, problem } = await readVariables(options);
   if (problem) return warn(`cannot read the repository variables: ${problem.detail}`, problem.fix);
-  const required = readSettings().filter(({ option }) => option === 'always');
+  const required = readVariableNames().filter(({ option }) => option === 'always');
   const missing = required.map(({ name }) => prefixOf(options) + name).filter((name) => !values[name]);
   return missing.length > 0
     ? warn(

@@ -9,20 +9,23 @@ const APP_MODULE = 'src/app.module.ts';
 const MIGRATIONS = 'src/migrations';
 const PROBLEMS = 'docs/problems.md';
 
-const USAGE = `Usage: npm run resource:remove -- NAME [--delete-migration] [--no-openapi]
+const USAGE = `Usage: npm run resource:remove -- NAME [--delete-migration] [--no-openapi] [--json]
 
 Removes a resource, and writes a migration that drops its tables.
 
-  --delete-migration  deletes the migration that creates the table instead: for a table that no deployed database has
+  --delete-migration  deletes the migrations of the table instead: for a table that no deployed database has
   --no-openapi        leaves openapi.json unchanged
+  --json              prints the deleted files and the remaining mentions as JSON
 
-Exit codes: 0 on success, 1 if other code imports the resource or another table references it.`;
+Exit codes: 0 on success, 1 if other resources reference it or other code imports it.`;
 
 await runCommand(USAGE, async (options, [name]) => {
-  await remove(name, options['delete-migration']);
+  const deleted = await remove(name, options['delete-migration']);
   if (!options['no-openapi']) updateOpenApi(name);
   console.log(`Removed ${name}. Next: npm run check`);
-  for (const place of mentionsOf(name)) console.log(`  still mentioned in ${place}`);
+  const mentions = mentionsOf(name);
+  for (const place of mentions) console.log(`  still mentioned in ${place}`);
+  return { deleted, mentions, next: ['npm run check'] };
 });
 
 function files(...args) {
@@ -31,6 +34,10 @@ function files(...args) {
 
 function toPosix(path) {
   return path.replaceAll('\\', '/');
+}
+
+function resourceOf(entityFile) {
+  return basename(dirname(entityFile));
 }
 
 function matches(text, pattern) {
@@ -42,18 +49,21 @@ async function remove(name, deleteMigration) {
   const own = [...files(`${folder}/**/*.ts`), ...testsOf(name)];
   rejectIfImported(name, folder, own);
   const sources = own.map((file) => readFileSync(file, 'utf8'));
+  const inUse = new Set(sources.flatMap((text) => matches(text, /\binUse: (\w+)/g)));
   const codes = sources.flatMap((text) => matches(text, /defineProblem\(\s*'(\w+)'/g));
   const tables = sources.flatMap((text) => matches(text, /@Entity\('(\w+)'/g));
 
-  if (deleteMigration) await deleteMigrationOf(name, tables);
-  else await dropTables(name, tables);
+  if (deleteMigration) await deleteMigrationsOf(name, tables);
+  else await dropTables(name, tables, own);
   for (const file of own) rmSync(file);
   rmSync(folder, { recursive: true });
+  for (const problem of inUse) await removeUnusedInUse(problem);
   await edit(APP_MODULE, (text) => withoutModule(text, name));
-  await edit(PROBLEMS, (text) => text.replaceAll(new RegExp(`^\\| \`(${codes.join('|')})\` .*\\n`, 'gm'), ''));
+  await edit(PROBLEMS, (text) => withoutProblems(text, codes));
   for (const file of files(['*.md', 'docs/**/*.md', 'test/**/*.toml'])) {
     await edit(file, (text) => withoutRowsOf(withoutMarked(text, name), own));
   }
+  return own;
 }
 
 /** Writes openapi.json, and records for the reviewer that it breaks clients of the resource. */
@@ -85,6 +95,22 @@ function testsOf(name) {
   );
 }
 
+/** Removes the problem of a referenced resource, such as `customerInUse`, if no other resource references it. */
+async function removeUnusedInUse(problem) {
+  const sources = files('src/**/*.ts');
+  if (sources.some((file) => readFileSync(file, 'utf8').includes(`inUse: ${problem}`))) return;
+  const definition = new RegExp(`^export const ${problem} = defineProblem\\(\\s*'(\\w+)'[^;]*;\\n`, 'm');
+  for (const file of sources) {
+    const [, code] = definition.exec(readFileSync(file, 'utf8')) ?? [];
+    await edit(file, (text) => text.replace(definition, '').replaceAll(`, problems.${problem}`, ''));
+    if (code) await edit(PROBLEMS, (text) => withoutProblems(text, [code]));
+  }
+}
+
+function withoutProblems(text, codes) {
+  return text.replaceAll(new RegExp(`^\\| \`(${codes.join('|')})\` .*\\n`, 'gm'), '');
+}
+
 /** Only app.module.ts may import from it. */
 function rejectIfImported(name, folder, own) {
   const importing = files('{src,test}/**/*.{ts,mjs}')
@@ -95,30 +121,46 @@ function rejectIfImported(name, folder, own) {
         .some((path) => path.startsWith(`${folder}/`) || own.includes(path.replace(/\.js$/, '.ts'))),
     );
   if (importing.length > 0) {
-    throw new Error(`${name} is imported. Change these files first:\n  ${importing.join('\n  ')}`);
+    const referencing = [...new Set(importing.filter((file) => file.endsWith('.entity.ts')).map(resourceOf))];
+    const remedy = referencing.length > 0 ? `Remove ${referencing.join(', ')} first, or change` : 'Change';
+    throw new Error(`${name} is imported. ${remedy} these files:\n  ${importing.join('\n  ')}`);
   }
 }
 
-async function dropTables(name, tables) {
+/** Also drops the tables without an entity that no other code mentions. */
+async function dropTables(name, tables, own) {
   const { writeDropMigration } = await import('../dev/database.mjs');
+  const others = files('{src,test}/**/*.{ts,mjs}', { exclude: ['src/migrations/**'] }).filter(
+    (file) => !own.includes(file),
+  );
+  const mention = (paths, table) => paths.some((file) => new RegExp(`\\b${table}\\b`).test(readFileSync(file, 'utf8')));
   try {
-    await writeDropMigration(`drop-${name}`, tables);
+    await writeDropMigration(`drop-${name}`, tables, (table) => mention(own, table) && !mention(others, table));
   } catch (error) {
     throw new Error(`${tables.join(', ')} cannot be dropped: ${error.message}. Nothing was changed.`, { cause: error });
   }
 }
 
-async function deleteMigrationOf(name, tables) {
-  const migrations = files(`${MIGRATIONS}/[0-9]*.ts`).filter((file) =>
-    tables.some((table) => readFileSync(file, 'utf8').includes(`"${table}"`)),
-  );
-  const [file] = migrations;
-  if (migrations.length !== 1 || !file.endsWith(`-create-${name}.ts`)) {
-    throw new Error(`--delete-migration is for a table with one migration. Migrations: ${migrations.join(', ')}`);
+/** Deletes the migration that creates the tables, and later migrations of these tables only. */
+async function deleteMigrationsOf(name, tables) {
+  const entities = files('src/**/*.entity.ts').map((file) => readFileSync(file, 'utf8'));
+  const others = entities
+    .flatMap((text) => matches(text, /@Entity\('(\w+)'/g))
+    .filter((table) => !tables.includes(table));
+  const mentions = (file, names) => names.some((table) => readFileSync(file, 'utf8').includes(`"${table}"`));
+  const migrations = files(`${MIGRATIONS}/[0-9]*.ts`).filter((file) => mentions(file, tables));
+  const later = migrations.filter((file) => !file.endsWith(`-create-${name}.ts`));
+  if (later.length === migrations.length || later.some((file) => mentions(file, others))) {
+    const found = migrations.join(', ');
+    throw new Error(
+      `--delete-migration is for a table whose later migrations change no other table. Migrations: ${found}`,
+    );
   }
-  const [className] = matches(readFileSync(file, 'utf8'), /export class (\w+)/g);
-  rmSync(file);
-  await edit(`${MIGRATIONS}/index.ts`, (text) => unregisterMigration(text, className));
+  for (const file of migrations) {
+    const [className] = matches(readFileSync(file, 'utf8'), /export class (\w+)/g);
+    rmSync(file);
+    await edit(`${MIGRATIONS}/index.ts`, (text) => unregisterMigration(text, className));
+  }
 }
 
 function withoutModule(text, name) {

@@ -9,6 +9,9 @@ import type { Principal } from './principal.js';
 export const POLICY = 'auth:policy';
 export const PUBLIC = 'public';
 
+/** Metadata: the variable of {@link TokenAudience}. */
+export const AUDIENCE = 'auth:audience';
+
 /** The scopes that the routes of this build require. */
 export const declaredScopes = new Set<string>();
 
@@ -32,6 +35,9 @@ const setPolicy =
     if (Reflect.hasMetadata(POLICY, Object(descriptor.value))) throw new Error(`${String(key)} has two policies`);
     SetMetadata(POLICY, scopes)(target, key, descriptor);
   };
+
+/** Names the variable with the audience of a route's tokens. OIDC_AUDIENCE is the default, also if the variable is unset. */
+export const TokenAudience = (variable: 'MCP_RESOURCE_URL') => SetMetadata(AUDIENCE, variable);
 
 /** Injects the principal of the request into a handler. Not for public routes. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

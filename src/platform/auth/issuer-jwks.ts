@@ -13,6 +13,8 @@ const FETCH_COOLDOWN_MS = 30_000;
 /** The same without a key set: no token can be verified, so retries are more frequent. */
 const INITIAL_FETCH_COOLDOWN_MS = 1_000;
 const FETCH_TIMEOUT_MS = 3_000;
+/** Issuers have up to 20 keys. */
+const MAX_KEYS = 100;
 
 /**
  * The public keys of an issuer, found by OpenID Connect Discovery and cached. During an outage of the issuer the cached keys
@@ -32,7 +34,7 @@ export class IssuerJwks {
   /** Returns the key that a token's header names. @throws {Problem} issuer_unavailable when the key may exist */
   readonly getKey: JWTVerifyGetKey = async (header, token) => {
     if (!this.keySet) await this.load();
-    else if (Date.now() - this.loadedAt > REFRESH_INTERVAL_MS) {
+    else if (performance.now() - this.loadedAt > REFRESH_INTERVAL_MS) {
       await Promise.race([this.load(), setTimeout(STALE_WAIT_MS, undefined, { ref: false })]);
     }
     try {
@@ -48,8 +50,8 @@ export class IssuerJwks {
 
   private async load(): Promise<void> {
     const pause = this.keySet ? FETCH_COOLDOWN_MS : INITIAL_FETCH_COOLDOWN_MS;
-    if (!this.loading && Date.now() - this.attemptedAt > pause) {
-      this.attemptedAt = Date.now();
+    if (!this.loading && performance.now() - this.attemptedAt > pause) {
+      this.attemptedAt = performance.now();
       this.loading = this.fetchKeySet().finally(() => (this.loading = undefined));
     }
     await this.loading;
@@ -64,8 +66,9 @@ export class IssuerJwks {
       if (this.issuer.startsWith('https:') && !location?.startsWith('https:')) throw new Error('jwks_uri is not https');
       const keySet = await fetchJson<JSONWebKeySet>(String(location), signal);
       if (keySet.keys.length === 0) throw new Error('The key set is empty');
+      if (keySet.keys.length > MAX_KEYS) throw new Error(`The key set has more than ${MAX_KEYS} keys`);
       this.keySet = createLocalJWKSet(keySet);
-      this.loadedAt = Date.now();
+      this.loadedAt = performance.now();
       this.failure = undefined;
     } catch (cause) {
       this.failure = cause;

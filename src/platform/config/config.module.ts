@@ -1,9 +1,15 @@
-import { Global, Module } from '@nestjs/common';
+import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { Env, loadEnv } from './env.js';
 
 @Global()
-@Module({
-  providers: [{ provide: Env, useFactory: () => loadEnv(process.env) }],
-  exports: [Env],
-})
-export class ConfigModule {}
+@Module({})
+export class ConfigModule {
+  /** @param env the configuration; by default that of the process, validated */
+  static forRoot(env?: Env): DynamicModule {
+    return {
+      module: ConfigModule,
+      providers: [{ provide: Env, useFactory: () => env ?? loadEnv(process.env) }],
+      exports: [Env],
+    };
+  }
+}

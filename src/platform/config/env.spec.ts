@@ -1,17 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { Env, EnvError, loadEnv, loggingEnv } from './env.js';
+import { Env, EnvError, loadDatabaseEnv, loadEnv, loggingEnv } from './env.js';
 
+const EXAMPLE = parseEnv(readFileSync('.env.example', 'utf8'));
 const DATABASE_URL = 'postgresql://127.0.0.1/app';
+
+/** A valid environment: the variables without a default. */
+const REQUIRED = Object.fromEntries(
+  Object.entries({ ...EXAMPLE, DATABASE_URL }).filter(
+    ([name, value]) => value && new Env()[name as keyof Env] === undefined,
+  ),
+);
 
 /** The lines of the error, one for each invalid variable. */
 function errorsOf(source: NodeJS.ProcessEnv): string[] {
   try {
-    loadEnv({ DATABASE_URL, ...source });
+    loadEnv({ ...REQUIRED, ...source });
   } catch (error) {
     if (!(error instanceof EnvError)) throw error;
-    return error.message.split('\n  ').slice(1);
+    return error.message.replace('Invalid configuration: ', '').split('\n  ');
   }
   return [];
 }
@@ -21,14 +29,15 @@ const invalid = (source: NodeJS.ProcessEnv) => errorsOf(source).map((line) => li
 
 describe('loadEnv', () => {
   it('uses the default for a variable that is not set or empty', () => {
-    expect(loadEnv({ NODE_ENV: 'production', DATABASE_URL, PORT: '', LOG_FORMAT: '' })).toEqual(
-      Object.assign(new Env(), { NODE_ENV: 'production', DATABASE_URL }),
+    expect(loadEnv({ NODE_ENV: 'production', ...REQUIRED, PORT: '', LOG_FORMAT: '' })).toEqual(
+      Object.assign(new Env(), { NODE_ENV: 'production', ...REQUIRED }),
     );
   });
 
-  it('enables the docs in development only', () => {
-    expect(loadEnv({ DATABASE_URL }).DOCS_ENABLED).toBe(true);
-    expect(loadEnv({ DATABASE_URL, NODE_ENV: 'production' }).DOCS_ENABLED).toBe(false);
+  it('enables the docs and MCP in development only', () => {
+    expect(loadEnv(REQUIRED)).toMatchObject({ DOCS_ENABLED: true, MCP_ENABLED: true });
+    const production = loadEnv({ ...REQUIRED, NODE_ENV: 'production' });
+    expect(production).toMatchObject({ DOCS_ENABLED: false, MCP_ENABLED: false });
   });
 
   it.each([
@@ -43,6 +52,22 @@ describe('loadEnv', () => {
     ['DOCS_ENABLED', 'yes'],
     ['DATABASE_URL', 'mysql://secret@host/app'],
     ['DATABASE_URL', 'postgresql://secret@host:port/app'],
+    ['DATABASE_URL', ' '],
+    ['PORT', ' 8080'],
+    ['PORT', '-1'],
+    ['PORT', '{"port":8080}'],
+    ['NODE_ENV', 'production '],
+    ['DOCS_ENABLED', 'TRUE'],
+    ['DATABASE_PREPARED_STATEMENTS', '1'],
+    ['OIDC_ISSUERS', 'https://a.example.com,https://a.example.com'],
+    ['OIDC_ISSUERS', 'https://a.example.com,'],
+    ['OIDC_AUDIENCE', 'secret audience'],
+    ['OIDC_CLIENT_ID', 'secret\n'],
+    ['CORS_ORIGINS', '["https://secret.example.com"]'],
+    ['CORS_ORIGINS', 'https://app.example.com,https://app.example.com'],
+    ['GOOGLE_CLOUD_PROJECT', ' secret'],
+    ['K_SERVICE', ' '],
+    ['K_REVISION', 'secret '],
     ['DATABASE_POOL_MAX', '0'],
     ['DATABASE_CONNECT_TIMEOUT_MS', '5'],
     ['DATABASE_STARTUP_WARN_AFTER_MS', '-1'],
@@ -52,6 +77,9 @@ describe('loadEnv', () => {
     ['OIDC_ISSUERS', 'https://issuer.example.com?secret'],
     ['OIDC_SCOPE_GRANTS', 'secret@example.com'],
     ['OIDC_SCOPE_GRANTS', 'secret@example.com='],
+    ['MCP_RESOURCE_URL', 'https://orders.example.com'],
+    ['MCP_RESOURCE_URL', 'https://orders.example.com/mcp/'],
+    ['MCP_RESOURCE_URL', 'http://orders.example.com/mcp'],
     ['CORS_ORIGINS', '*'],
     ['CORS_ORIGINS', 'https://app.example.com/'],
     ['CORS_ORIGINS', 'https://app.example.com,null'],
@@ -61,8 +89,30 @@ describe('loadEnv', () => {
     ['SHUTDOWN_TIMEOUT_MS', 'never'],
     ['SHUTDOWN_DELAY_MS', '9000'],
     ['COMMIT_SHA', 'main'],
+    ['OTEL_SDK_DISABLED', '1'],
+    ['OTEL_TRACES_EXPORTER', 'zipkin'],
+    ['OTEL_TRACES_EXPORTER', 'otlp,console'],
+    ['OTEL_METRICS_EXPORTER', 'prometheus'],
+    ['OTEL_TRACES_SAMPLER', 'jaeger_remote'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
+    ['OTEL_TRACES_SAMPLER_ARG', '10%'],
+    ['OTEL_BSP_SCHEDULE_DELAY', '0'],
+    ['OTEL_METRIC_EXPORT_INTERVAL', '1m'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'localhost:4318'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://secret@collector.example.com'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'https://collector.example.com?key=secret'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://telemetry.googleapis.com'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'secret'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a=secret%'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'a=secret%0A'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+    ['OTEL_EXPORTER_OTLP_TIMEOUT', '10s'],
+    ['OTEL_SERVICE_NAME', 'a secret'],
+    ['OTEL_RESOURCE_ATTRIBUTES', '=secret'],
+    ['GCE_METADATA_HOST', 'http://secret'],
   ])('rejects %s=%s, without the value in the message', (name, value) => {
-    const [line, ...others] = errorsOf({ OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', [name]: value });
+    const valid = { OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE: 'a', GOOGLE_CLOUD_PROJECT: 'a' };
+    const [line, ...others] = errorsOf({ ...valid, [name]: value });
     expect(line).toMatch(new RegExp(`^${name} must .+`));
     expect(line).not.toContain('secret');
     expect(others).toEqual([]);
@@ -77,6 +127,16 @@ describe('loadEnv', () => {
     expect(invalid({ NODE_ENV: 'production', LOG_FORMAT: 'pretty' })).toEqual(['LOG_FORMAT']);
   });
 
+  it('rejects OTEL_TRACES_EXPORTER=console in production', () => {
+    expect(invalid({ NODE_ENV: 'production', OTEL_TRACES_EXPORTER: 'console' })).toEqual(['OTEL_TRACES_EXPORTER']);
+  });
+
+  it("requires the project with Google's collector", () => {
+    const OTEL_EXPORTER_OTLP_ENDPOINT = 'https://telemetry.googleapis.com';
+    expect(invalid({ OTEL_EXPORTER_OTLP_ENDPOINT })).toEqual(['GOOGLE_CLOUD_PROJECT']);
+    expect(invalid({ OTEL_EXPORTER_OTLP_ENDPOINT, GOOGLE_CLOUD_PROJECT: 'my-project' })).toEqual([]);
+  });
+
   it('accepts the form of a database URL that Cloud SQL needs', () => {
     expect(invalid({ DATABASE_URL: 'postgresql://user:pw@/app?host=/cloudsql/project:region:instance' })).toEqual([]);
   });
@@ -88,7 +148,7 @@ describe('loadEnv with OIDC', () => {
 
   it('accepts grants that name an issuer, and grants that do not where there is one issuer', () => {
     const OIDC_SCOPE_GRANTS = 'https://a.example.com ci@example.com=a b,someone=c';
-    const env = loadEnv({ DATABASE_URL, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE, OIDC_SCOPE_GRANTS });
+    const env = loadEnv({ ...REQUIRED, OIDC_ISSUERS: 'https://a.example.com', OIDC_AUDIENCE, OIDC_SCOPE_GRANTS });
     expect(env.OIDC_SCOPE_GRANTS).toEqual(['https://a.example.com ci@example.com=a b', 'someone=c']);
   });
 
@@ -116,6 +176,16 @@ describe('loadEnv with OIDC', () => {
   });
 });
 
+describe('loadDatabaseEnv', () => {
+  it('ignores variables that do not concern the database', () => {
+    expect(loadDatabaseEnv({ DATABASE_URL, PORT: 'invalid' })).toMatchObject({ DATABASE_URL });
+  });
+
+  it('rejects an invalid variable of the database', () => {
+    expect(() => loadDatabaseEnv({ PORT: 'invalid' })).toThrow(/^Invalid configuration: DATABASE_URL must .*$/);
+  });
+});
+
 describe('loggingEnv', () => {
   it('returns the logging settings of an invalid environment', () => {
     expect(loggingEnv({ NODE_ENV: 'production', PORT: 'invalid', COMMIT_SHA: 'abcdef0' })).toMatchObject({
@@ -127,9 +197,8 @@ describe('loggingEnv', () => {
 });
 
 describe('.env.example', () => {
-  it('names every variable with its default', () => {
-    const example = parseEnv(readFileSync('.env.example', 'utf8'));
-    const defaults = Object.entries(new Env()).map(([name, value]) => [name, String(value ?? '')]);
-    expect(example).toEqual(Object.fromEntries(defaults));
+  it('names every variable with its default, or an example', () => {
+    const defaults = Object.entries(new Env()).map(([name, value]) => [name, String(value ?? EXAMPLE[name])]);
+    expect(EXAMPLE).toEqual(Object.fromEntries(defaults));
   });
 });

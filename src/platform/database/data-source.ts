@@ -12,6 +12,15 @@ class SilentLogger extends AbstractLogger {
 /** A class of src/migrations. */
 export type MigrationClass = new () => MigrationInterface;
 
+/** The timeouts that PostgreSQL enforces, in milliseconds, by the name of their setting. */
+export function serverTimeouts({ DATABASE_STATEMENT_TIMEOUT_MS: timeoutMs }: Env): Record<string, number> {
+  return {
+    statement_timeout: timeoutMs,
+    lock_timeout: Math.round(timeoutMs / 2), // shorter, so that the log distinguishes the two
+    idle_in_transaction_session_timeout: timeoutMs * 2,
+  };
+}
+
 /** The connection options of the service, the migrations and the database commands. */
 export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): PostgresDataSourceOptions {
   return {
@@ -31,11 +40,9 @@ export function dataSourceOptions(env: Env, migrations: MigrationClass[] = []): 
     poolSize: env.DATABASE_POOL_MAX,
     connectTimeoutMS: env.DATABASE_CONNECT_TIMEOUT_MS,
     extra: {
-      statement_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS,
-      lock_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS / 2, // shorter, so that the log distinguishes the two
+      ...serverTimeouts(env),
       // Enforced by the client, for a server that does not respond.
       query_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS + 1_000,
-      idle_in_transaction_session_timeout: env.DATABASE_STATEMENT_TIMEOUT_MS * 2,
       keepAlive: true,
     },
   };

@@ -1,21 +1,29 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
 import { type DataSource, TypeORMError } from 'typeorm';
-import { loadEnv } from '../config/env.js';
+import { loadDatabaseEnv } from '../config/env.js';
 import { DatabaseConnection } from './database-connection.js';
 
-const env = loadEnv({ DATABASE_URL: 'postgresql://host:6543/app', DATABASE_STARTUP_WARN_AFTER_MS: '1000' });
+const host = { httpAdapter: {} } as HttpAdapterHost;
+const env = loadDatabaseEnv({ DATABASE_URL: 'postgresql://me@host:6543/app', DATABASE_STARTUP_WARN_AFTER_MS: '1000' });
 
 /** Starts to connect with a data source whose attempts have the given results: an error, or a success. */
 function connect(...results: (Error | undefined)[]) {
+  return connectTo([], ...results);
+}
+
+/** The same, for a server that enforces the given timeouts. */
+function connectTo(timeouts: { name: string; setting: string }[], ...results: (Error | undefined)[]) {
   const initialize = jest.fn<() => Promise<void>>();
   for (const error of results) {
     if (error) initialize.mockRejectedValueOnce(error);
     else initialize.mockResolvedValueOnce();
   }
-  const dataSource = { initialize, isInitialized: true, destroy: jest.fn<() => Promise<void>>() };
-  const connection = new DatabaseConnection(dataSource as unknown as DataSource, env);
-  connection.onModuleInit();
+  const query = jest.fn(async () => timeouts);
+  const dataSource = { initialize, query, isInitialized: true, destroy: jest.fn<() => Promise<void>>() };
+  const connection = new DatabaseConnection(dataSource as unknown as DataSource, env, host);
+  void connection.onModuleInit();
   return { connection, dataSource };
 }
 
@@ -55,6 +63,19 @@ describe('DatabaseConnection', () => {
     now.mockRestore();
     expect(error).toHaveBeenCalledWith(
       expect.stringContaining('for 2 s, past DATABASE_STARTUP_WARN_AFTER_MS (1000 ms)'),
+    );
+  });
+
+  it('logs which timeouts the server does not enforce, with the statements that set them', async () => {
+    jest.spyOn(Logger.prototype, 'log').mockReturnValue();
+    const error = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const settings = { statement_timeout: '5000', lock_timeout: '0', idle_in_transaction_session_timeout: '60000' };
+    const timeouts = Object.entries(settings).map(([name, setting]) => ({ name, setting }));
+    await connectTo(timeouts, undefined).connection.onApplicationShutdown();
+    expect(error).toHaveBeenCalledWith(
+      expect.stringMatching(
+        /ALTER ROLE "me" IN DATABASE "app" SET lock_timeout = 2500; ALTER ROLE "me" IN DATABASE "app" SET idle_in_transaction_session_timeout = 10000$/,
+      ),
     );
   });
 

@@ -6,9 +6,11 @@ import {
   type OnModuleDestroy,
   type OnModuleInit,
 } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { Client } from 'pg';
 import { DataSource, QueryFailedError, TypeORMError } from 'typeorm';
 import { Env } from '../config/env.js';
+import { serverTimeouts } from './data-source.js';
 import { reasonOf } from './reason-of.js';
 
 const MIN_BACKOFF_MS = 50;
@@ -17,7 +19,8 @@ const LOG_INTERVAL_MS = 10_000;
 
 /**
  * Connects in the background and retries until it succeeds. On Cloud Run an instance may start before its database; an
- * instance that exits would be restarted in a loop. Until then, requests that need the database return 503.
+ * instance that exits would be restarted in a loop. Until then, requests that need the database return 503. A program without
+ * HTTP, such as a job, waits instead.
  */
 @Injectable()
 export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnApplicationShutdown {
@@ -31,11 +34,13 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
   constructor(
     private readonly dataSource: DataSource,
     private readonly env: Env,
+    private readonly adapterHost: HttpAdapterHost,
   ) {}
 
   /** Early, so that the database connects while Nest registers the routes. */
-  onModuleInit(): void {
-    this.connecting = this.connect();
+  async onModuleInit(): Promise<void> {
+    this.connecting = this.connect().then(() => this.verifyTimeouts());
+    if (!this.adapterHost.httpAdapter) await this.connecting;
   }
 
   onModuleDestroy(): void {
@@ -75,6 +80,25 @@ export class DatabaseConnection implements OnModuleInit, OnModuleDestroy, OnAppl
       warnAfterMs,
       attempts,
     });
+  }
+
+  /** A connection pooler may ignore the timeouts that the service sends. */
+  private async verifyTimeouts(): Promise<void> {
+    if (this.connectMs === undefined) return;
+    const expected = serverTimeouts(this.env);
+    const settings: { name: string; setting: string }[] = await this.dataSource
+      .query('SELECT name, setting FROM pg_settings WHERE name = ANY ($1)', [Object.keys(expected)])
+      .catch(() => []);
+    const missing = settings.flatMap(({ name, setting }) => {
+      const expectedMs = expected[name] ?? 0;
+      return Number(setting) > 0 && Number(setting) <= expectedMs ? [] : [`SET ${name} = ${expectedMs}`];
+    });
+    if (missing.length === 0) return;
+    const { user, database } = new Client({ connectionString: this.env.DATABASE_URL });
+    const remedy = missing.map((set) => `ALTER ROLE "${user}" IN DATABASE "${database}" ${set}`).join('; ');
+    this.logger.error(
+      `The server does not enforce the timeouts of the service, because a connection pooler ignores them. Run: ${remedy}`,
+    );
   }
 
   /** @returns when to log again, in milliseconds of waiting */

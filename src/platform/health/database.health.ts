@@ -1,10 +1,11 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { HealthIndicatorService } from '@nestjs/terminus';
-import { Pool } from 'pg';
+import { DatabaseError, Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { Env } from '../config/env.js';
 import { packageInfo } from '../config/package-info.js';
 import { DatabaseConnection } from '../database/database-connection.js';
+import { reasonOf } from '../database/reason-of.js';
 
 const TIMEOUT_MS = 1_000;
 const CACHE_TTL_MS = 1_000;
@@ -17,8 +18,9 @@ const CACHE_TTL_MS = 1_000;
 export class DatabaseHealth implements OnApplicationShutdown {
   private readonly logger = new Logger(DatabaseHealth.name);
   private readonly pool: Pool;
-  private reachable = true;
+  private healthy = true;
   private upToDate = false;
+  private readonly checks = new Map<string, { result: Promise<void>; validUntil: number }>();
 
   constructor(
     private readonly indicators: HealthIndicatorService,
@@ -55,26 +57,33 @@ export class DatabaseHealth implements OnApplicationShutdown {
     const indicator = this.indicators.check('migrations');
     if (this.upToDate) return indicator.up();
     if (!this.dataSource.isInitialized) return indicator.down('unknown before the first connection');
-    return indicator
-      .attempt(async () => {
-        const pending = await this.pendingMigrations();
-        if (pending.length > 0) throw new Error(`${pending.length} pending: run the migrations of this build`);
-        this.upToDate = true;
-      })
-      .withTimeout(TIMEOUT_MS)
-      .cacheFor(CACHE_TTL_MS);
+    const check = async () => {
+      const pending = await this.pendingMigrations();
+      if (pending.length > 0) throw new Error(`${pending.length} pending: run the migrations of this build`);
+      this.upToDate = true;
+    };
+    return indicator.attempt(() => this.cached('migrations', check)).withTimeout(TIMEOUT_MS);
   }
 
   /** Up while the database responds. */
   responds() {
     const indicator = this.indicators.check('database');
     if (!this.dataSource.isInitialized) return indicator.down('waiting for the first connection');
-    return indicator
-      .attempt(async () => {
-        await this.query('SELECT 1');
-      })
-      .withTimeout(TIMEOUT_MS)
-      .cacheFor(CACHE_TTL_MS);
+    const check = async () => void (await this.query('SELECT 1'));
+    return indicator.attempt(() => this.cached('database', check)).withTimeout(TIMEOUT_MS);
+  }
+
+  /** Terminus' own cache uses the wall clock: a clock that is set back would keep an old result. */
+  private cached(name: string, check: () => Promise<void>): Promise<void> {
+    const last = this.checks.get(name);
+    if (last && performance.now() < last.validUntil) return last.result;
+    const started = { result: check(), validUntil: Infinity };
+    this.checks.set(name, started);
+    const expireSoon = () => {
+      started.validUntil = performance.now() + CACHE_TTL_MS;
+    };
+    void started.result.then(expireSoon, expireSoon);
+    return started.result;
   }
 
   private async pendingMigrations(): Promise<string[]> {
@@ -84,17 +93,23 @@ export class DatabaseHealth implements OnApplicationShutdown {
     return this.dataSource.migrations.map(({ name }) => String(name)).filter((name) => !names.has(name));
   }
 
-  /** @throws an error without details; its cause is logged when the database becomes unreachable */
+  /** @throws an error without details; its cause is logged once, until a query succeeds again */
   private async query(sql: string): Promise<Record<string, unknown>[]> {
     try {
       const { rows } = await this.pool.query<Record<string, unknown>>(sql);
-      if (!this.reachable) this.logger.log('The database responds again');
-      this.reachable = true;
+      if (!this.healthy) this.logger.log('The database responds again');
+      this.healthy = true;
       return rows;
     } catch (cause) {
-      if (this.reachable) this.logger.error(new Error('The database does not respond', { cause }));
-      this.reachable = false;
-      throw new Error('the database does not respond', { cause });
+      const message = isRejection(cause) ? 'the database rejects the health check' : 'the database does not respond';
+      if (this.healthy) this.logger.error(new Error(`${message}: ${reasonOf(cause)}`, { cause }));
+      this.healthy = false;
+      throw new Error(message, { cause });
     }
   }
+}
+
+/** A missing privilege or table: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function isRejection(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code?.startsWith('42') === true;
 }

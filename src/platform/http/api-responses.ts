@@ -7,8 +7,8 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiCreatedResponse, ApiHeader, ApiOkResponse, ApiResponse } from '@nestjs/swagger';
-import type { Request, Response } from 'express';
 import { tap } from 'rxjs';
+import { httpContext } from './http-context.js';
 
 const etagHeader = {
   ETag: {
@@ -46,8 +46,7 @@ export const ApiIfNoneMatch = () =>
 
 const locationInterceptor: NestInterceptor<{ id: string }> = {
   intercept(context: ExecutionContext, next: CallHandler<{ id: string }>) {
-    const request = context.switchToHttp().getRequest<Request>();
-    const response = context.switchToHttp().getResponse<Response>();
+    const { request, response } = httpContext(context, ApiCreated.name);
     return next.handle().pipe(tap(({ id }) => response.location(`${request.path.replace(/\/$/, '')}/${id}`)));
   },
 };

@@ -1,45 +1,37 @@
-import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { ApiProblems } from '../problems/api-problems.decorator.js';
-import { Problem } from '../problems/problem.js';
-import { invalidRequest, preconditionFailed } from '../problems/problem-types.js';
+import { preconditionFailed } from '../problems/problem-types.js';
 import { documentParameter } from './document-parameter.js';
+import { ENTITY_TAGS, etagOf, Preconditions } from './preconditions.js';
 
-const ENTITY_TAG = String.raw`(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"`;
-/** As in every HTTP list, elements may be empty: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.1.2 */
-const IF_MATCH = String.raw`^(?:\*|[ \t,]*${ENTITY_TAG}(?:[ \t]*,[ \t,]*${ENTITY_TAG})*[ \t,]*)$`;
+/** Marks a handler that evaluates the conditions of its request. */
+export const HAS_IF_MATCH = 'has-if-match';
 
-/** The versions that the client accepts to change: undefined for any, empty when no ETag can match. */
-export type IfMatch = number[] | undefined;
+/** Returns whether the client accepts to change a version; undefined if it accepts any. */
+export type IfMatch = ((version: number) => boolean) | undefined;
 
 /**
- * Parses the If-Match header: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
+ * Injects the condition of the If-Match header, and of If-None-Match, which lists the versions that the client rejects.
  * @throws {Problem} invalid_request
  */
 export const IfMatch = createParamDecorator(
-  (_: unknown, context: ExecutionContext): IfMatch =>
-    parseIfMatch(context.switchToHttp().getRequest<Request>().headers['if-match']),
+  (_: unknown, context: ExecutionContext): IfMatch => {
+    const conditions = Preconditions.of(context.switchToHttp().getRequest<Request>());
+    if (!conditions) return undefined;
+    return (version) => conditions.matches(etagOf(version)) && conditions.noneMatches(etagOf(version));
+  },
   [
     documentParameter(
+      SetMetadata(HAS_IF_MATCH, true),
       ApiHeader({
         name: 'If-Match',
         required: false,
         description: 'Apply the change only if the resource still has this ETag',
-        schema: { type: 'string', pattern: IF_MATCH, example: '"1"' },
+        schema: { type: 'string', pattern: ENTITY_TAGS, example: '"1"' },
       }),
       ApiProblems(preconditionFailed),
     ),
   ],
 );
-
-function parseIfMatch(header: string | undefined): IfMatch {
-  if (header === undefined || header === '*') return undefined;
-  if (!new RegExp(IF_MATCH).test(header)) {
-    const detail = 'must be * or a list of ETags in double quotes';
-    throw new Problem(invalidRequest, { errors: [{ in: 'header', pointer: '#/If-Match', detail }] });
-  }
-  const tags = header.match(new RegExp(ENTITY_TAG, 'g')) ?? [];
-  // A weak tag never matches in If-Match; neither does a tag that no version can have.
-  return tags.flatMap((tag) => (/^"\d{1,9}"$/.test(tag) ? [Number(tag.slice(1, -1))] : []));
-}

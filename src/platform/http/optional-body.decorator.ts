@@ -1,6 +1,6 @@
 import { applyDecorators, type NestInterceptor, type Type, UseInterceptors } from '@nestjs/common';
 import { ApiBody } from '@nestjs/swagger';
-import type { Request } from 'express';
+import { httpContext } from './http-context.js';
 
 /** Makes the body optional: an absent body counts as an empty object. Without it, a route with `@Body()` requires one. */
 export const OptionalBody = (type: Type) =>
@@ -8,7 +8,7 @@ export const OptionalBody = (type: Type) =>
 
 const emptyBodyInterceptor: NestInterceptor = {
   intercept(context, next) {
-    context.switchToHttp().getRequest<Request>().body ??= {};
+    httpContext(context, OptionalBody.name).request.body ??= {};
     return next.handle();
   },
 };

@@ -1,6 +1,6 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { IsInt, IsOptional, IsString, Max, MaxLength, Min } from 'class-validator';
-import { ParseInteger } from './validators.js';
+import { IsInt, IsOptional, IsString, Max, Min } from 'class-validator';
+import { MaxLength, ParseInteger } from './validators.js';
 
 /** The query parameters of every list. */
 export class PageQueryDto {

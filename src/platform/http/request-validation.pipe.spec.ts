@@ -2,11 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { ArgumentMetadata } from '@nestjs/common';
 import { PartialType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { IsBoolean, IsInt, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
+import { IsBoolean, IsInt, IsOptional, IsString, ValidateNested } from 'class-validator';
 import { Problem } from '../problems/problem.js';
 import { PageQueryDto } from './page-query.dto.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
-import { IsDateTime, IsJsonObject, OptionalNotNull, ParseBoolean } from './validators.js';
+import { IsCalendarDate, IsDateTime, IsJsonObject, Length, OptionalNotNull, ParseBoolean } from './validators.js';
 
 class AddressDto {
   @IsString()
@@ -15,12 +15,16 @@ class AddressDto {
 
 class OrderDto {
   @IsString()
-  @MaxLength(10)
+  @Length(1, 10)
   code!: string;
 
   @IsOptional()
   @IsDateTime()
   dueAt?: Date | null;
+
+  @IsOptional()
+  @IsCalendarDate()
+  day?: string | null;
 
   @OptionalNotNull()
   @IsJsonObject({ maxBytes: 20, maxDepth: 3 })
@@ -30,6 +34,11 @@ class OrderDto {
   @ValidateNested()
   @Type(() => AddressDto)
   address?: AddressDto;
+
+  @IsOptional()
+  @ValidateNested({ each: true })
+  @Type(() => AddressDto)
+  others?: AddressDto[];
 }
 
 class UpdateOrderDto extends PartialType(OrderDto, { skipNullProperties: false }) {}
@@ -95,6 +104,19 @@ describe('RequestValidationPipe', () => {
     expect(await pointersOf(value)).toEqual(['#']);
   });
 
+  it.each<[string, object, string]>([
+    ['of a nested DTO', { address: [] }, '#/address'],
+    ['of an item', { others: [{ 'street/number': '1' }, []] }, '#/others/1'],
+  ])('rejects an array in the place %s', async (_, value, pointer) => {
+    const detail = 'must be a JSON object';
+    expect(await errorsOf({ code: 'A', ...value })).toEqual([{ in: 'body', pointer, detail }]);
+  });
+
+  it('accepts an array of nested DTOs', async () => {
+    const others = [{ 'street/number': '1' }];
+    expect(await validate({ code: 'A', others })).toEqual({ code: 'A', others });
+  });
+
   it.each(['__proto__', 'constructor', 'prototype', 'toString'])('rejects the name %s at every level', async (name) => {
     const value = JSON.parse(`{"a":[{"${name}":{"polluted":true}}]}`);
     expect(await pointersOf(value.a[0])).toEqual([`#/${name}`]);
@@ -130,6 +152,19 @@ describe('OptionalNotNull', () => {
   });
 });
 
+describe('Length', () => {
+  it.each(['', 'x'.repeat(11), '😀'.repeat(11), '😀\ufe0f'.repeat(6), 'e\u0301'.repeat(6), ['a'], 5, null])(
+    'rejects %j',
+    async (code) => {
+      expect(await pointersOf({ code })).toEqual(['#/code']);
+    },
+  );
+
+  it.each(['x', 'x'.repeat(10), '😀'.repeat(10), '😀\ufe0f'.repeat(5)])('accepts %j', async (code) => {
+    expect(await validate({ code })).toEqual({ code });
+  });
+});
+
 describe('IsDateTime', () => {
   it.each([
     '2030-01-01',
@@ -157,6 +192,21 @@ describe('IsDateTime', () => {
       expect(await validate({ code: 'A', dueAt })).toEqual({ code: 'A', dueAt: new Date(dueAt) });
     },
   );
+});
+
+describe('IsCalendarDate', () => {
+  it.each([
+    ...['2030-02-31', '2030-02-29', '2030-13-01', '2030-00-01', '2030-01-00', '2030-1-1', '0000-01-01', '12030-01-01'],
+    ...['2030-01-01T00:00:00Z', '2030-W01-1', '20300101', ' 2030-01-01', '2030-01-01\n', 'infinity', '', 20_300_101],
+  ])('rejects %j', async (day) => {
+    expect(await errorsOf({ code: 'A', day })).toEqual([
+      { in: 'body', pointer: '#/day', detail: 'must be a date such as 2030-01-31' },
+    ]);
+  });
+
+  it.each(['0001-01-01', '2028-02-29', '9999-12-31'])('accepts %s and keeps it as text', async (day) => {
+    expect(await validate({ code: 'A', day })).toEqual({ code: 'A', day });
+  });
 });
 
 describe('IsJsonObject', () => {

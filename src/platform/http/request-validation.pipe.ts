@@ -4,9 +4,12 @@ import { Problem } from '../problems/problem.js';
 import type { InvalidPartDto } from '../problems/problem.dto.js';
 import { invalidRequest } from '../problems/problem-types.js';
 import { findInvalidContent } from './find-invalid-content.js';
+import { findMisplacedArrays } from './find-misplaced-arrays.js';
 import { escapePointer } from './json-pointer.js';
 
 const MAX_REPORTED = 50;
+
+const NOT_AN_OBJECT = 'must be a JSON object';
 
 /**
  * Validates body, query and path against their DTOs. Rejects properties that the DTO does not declare and text that the
@@ -24,23 +27,28 @@ export class RequestValidationPipe extends ValidationPipe {
   }
 
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    // Nest would convert every other text to false, which ParseBoolPipe accepts.
+    if (metadata.metatype === Boolean && typeof value === 'string' && !/^(true|false)$/.test(value)) return value;
     if (metadata.type === 'custom') return super.transform(value, metadata);
     const part = metadata.type === 'param' ? 'path' : metadata.type;
     const fault = findInvalidContent(value);
     if (fault) throw new Problem(invalidRequest, { errors: [{ in: part, ...fault }] });
     if (part === 'body' && (value === undefined || Array.isArray(value))) {
-      const detail = value === undefined ? 'is required' : 'must be a JSON object';
+      if (metadata.metatype === Array) throw new Error('Declare an array body with @BodyItems(ItemDto, { max })');
+      const detail = value === undefined ? 'is required' : NOT_AN_OBJECT;
       throw new Problem(invalidRequest, { errors: [{ in: part, pointer: '#', detail }] });
     }
-    try {
-      return await super.transform(value, metadata);
-    } catch (error) {
+    const dto = await super.transform(value, metadata).catch((error: unknown) => {
       if (!(error instanceof InvalidValue)) throw error;
-      const errors = error.errors.flatMap((each) => describe(each, part)).slice(0, MAX_REPORTED);
-      throw new Problem(invalidRequest, { errors });
-    }
+      throw rejection(error.errors.flatMap((each) => describe(each, part)));
+    });
+    const misplaced = findMisplacedArrays(dto);
+    if (misplaced.length === 0) return dto;
+    throw rejection(misplaced.map((pointer) => ({ in: part, pointer, detail: NOT_AN_OBJECT })));
   }
 }
+
+const rejection = (errors: InvalidPartDto[]) => new Problem(invalidRequest, { errors: errors.slice(0, MAX_REPORTED) });
 
 class InvalidValue extends Error {
   constructor(readonly errors: ValidationError[]) {

@@ -4,6 +4,25 @@ import { buildMessage, ValidateBy, ValidateIf } from 'class-validator';
 /** Allows the property to be absent. Unlike with IsOptional, null is validated like any other value. */
 export const OptionalNotNull = () => ValidateIf((_, value) => value !== undefined);
 
+/**
+ * Validates the length of text in code points, as JSON Schema and the OpenAPI document count it. class-validator's decorators
+ * of the same names do not count variation selectors, which belong to emoji.
+ */
+export const Length = (min: number, max: number) =>
+  ValidateBy({
+    name: 'length',
+    validator: {
+      validate: (value) => typeof value === 'string' && isBetween(min, countCodePoints(value), max),
+      defaultMessage: buildMessage((prefix) => `${prefix}$property must have ${min} to ${max} characters`),
+    },
+  });
+
+/** Validates the maximum length of text: see {@link Length}. */
+export const MaxLength = (max: number) => Length(0, max);
+
+const isBetween = (min: number, value: number, max: number) => min <= value && value <= max;
+const countCodePoints = (text: string) => Array.from(text).length;
+
 /** Parses the decimal digits of a query parameter; the validator sees any other value as it was sent. */
 export const ParseInteger = () =>
   Transform(({ value }) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value));
@@ -11,6 +30,10 @@ export const ParseInteger = () =>
 /** Parses `true` and `false` of a query parameter; the validator sees any other value as it was sent. */
 export const ParseBoolean = () =>
   Transform(({ value }) => (value === 'true' ? true : value === 'false' ? false : value));
+
+/** Parses a query parameter that may be repeated to an array, in which each value is unique. */
+export const ParseList = () =>
+  Transform(({ value }): unknown => (value === undefined ? undefined : [...new Set([value].flat())]));
 
 /** Converts ASCII letters to upper case. String.toUpperCase() would also turn ß into SS. */
 export const UpperCase = () => TransformText((text) => text.replaceAll(/[a-z]+/g, (part) => part.toUpperCase()));
@@ -49,6 +72,22 @@ function parseDateTime(value: unknown): Date | undefined {
   const instant = new Date(match[0]);
   const year = instant.getUTCFullYear();
   return year >= 2000 && year <= 9999 ? instant : undefined;
+}
+
+/** Validates a calendar date in the years 0001 to 9999, such as 2030-01-31. It stays text: a Date would add a time and a zone. */
+export const IsCalendarDate = () =>
+  ValidateBy({
+    name: 'isCalendarDate',
+    validator: {
+      validate: (value) => typeof value === 'string' && isCalendarDate(value),
+      defaultMessage: buildMessage((prefix) => `${prefix}$property must be a date such as 2030-01-31`),
+    },
+  });
+
+function isCalendarDate(text: string): boolean {
+  if (!/^(?!0000)\d{4}-\d\d-\d\d$/.test(text)) return false;
+  const date = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text); // JavaScript reads 31 February as 3 March
 }
 
 /** Validates a JSON object of at most `maxBytes` as UTF-8 text and `maxDepth` levels; the object itself is the first. */

@@ -25,6 +25,8 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
   private readonly inFlight = new Set<ServerResponse>();
 
   draining = false;
+  /** When the process ends at the latest: a value of performance.now(), set by a signal. */
+  exitAt = Infinity;
   private closing = false;
   private connections = 0;
 
@@ -34,8 +36,8 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
   ) {}
 
   onModuleInit(): void {
-    this.server.on('connection', () => this.connections++);
-    this.server.prependListener('request', (_request, response: ServerResponse) => {
+    this.server?.on('connection', () => this.connections++);
+    this.server?.prependListener('request', (_request, response: ServerResponse) => {
       if (this.draining) response.setHeader('Connection', 'close');
       this.inFlight.add(response);
       response.once('close', () => {
@@ -52,6 +54,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     this.enforceDeadline(signal);
+    if (!this.server) return;
     await sleep(this.env.SHUTDOWN_DELAY_MS);
     await this.waitForPendingConnections();
     this.closing = true;
@@ -68,7 +71,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
 
   /** Nest's close() waits for every connection, idle ones included. */
   private closeUnused(): void {
-    if (this.closing && this.inFlight.size === 0) this.server.closeAllConnections();
+    if (this.closing && this.inFlight.size === 0) this.server?.closeAllConnections();
   }
 
   private enforceDeadline(signal: string | undefined): void {
@@ -76,13 +79,17 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
     setTimeout(() => {
       if (this.inFlight.size > 0)
         this.logger.error(`Aborted ${this.inFlight.size} requests that exceeded SHUTDOWN_TIMEOUT_MS`);
-      this.server.closeAllConnections();
+      this.server?.closeAllConnections();
     }, SHUTDOWN_TIMEOUT_MS).unref();
     // A handler that never ends keeps its database connection, and closing the pool would wait for it.
-    if (signal) setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS + CLOSE_GRACE_MS).unref();
+    if (!signal) return;
+    const exitMs = SHUTDOWN_TIMEOUT_MS + CLOSE_GRACE_MS;
+    this.exitAt = performance.now() + exitMs;
+    setTimeout(() => process.exit(1), exitMs).unref();
   }
 
-  private get server(): Server {
-    return this.adapterHost.httpAdapter.getHttpServer();
+  /** Undefined in a program without HTTP, such as a job. */
+  private get server(): Server | undefined {
+    return this.adapterHost.httpAdapter?.getHttpServer();
   }
 }

@@ -1,6 +1,5 @@
-import { type CallHandler, type ExecutionContext, Injectable, Logger, type NestInterceptor } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
-import { finalize, type Observable } from 'rxjs';
 import { Env } from '../config/env.js';
 import { isHealthPath } from '../http/health-path.js';
 import { Problem } from '../problems/problem.js';
@@ -10,10 +9,10 @@ const LOG_INTERVAL_MS = 10_000;
 
 /**
  * Load shedding: rejects requests while CONCURRENCY_LIMIT handlers run, because more would slow down every request. The
- * middleware rejects before any expensive step. The interceptor runs after body parsing and counts the handlers.
+ * middleware rejects before any expensive step. HandlerInterceptor counts the handlers.
  */
 @Injectable()
-export class ConcurrencyLimit implements NestInterceptor {
+export class ConcurrencyLimit {
   private readonly logger = new Logger(ConcurrencyLimit.name);
   private readonly rejection = new Problem(overloaded, { headers: { 'Retry-After': '1' } });
   private running = 0;
@@ -26,16 +25,25 @@ export class ConcurrencyLimit implements NestInterceptor {
     if (!this.isExceeded(request)) return next();
     // Without an exception, which would cost more than the response.
     const { details, headers } = this.rejection;
-    response.writeHead(details.status, { 'Content-Type': 'application/problem+json', ...headers });
-    response.end(JSON.stringify({ ...details, requestId: request.id }));
+    const body = JSON.stringify({ ...details, requestId: request.id, traceId: request.trace?.traceId });
+    response.writeHead(details.status, {
+      'Cache-Control': 'no-store',
+      'Content-Type': 'application/problem+json',
+      'Content-Length': Buffer.byteLength(body),
+      ...headers,
+    });
+    response.end(body);
   };
 
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    // The limit may have been reached while the body arrived.
-    if (this.isExceeded(context.switchToHttp().getRequest<Request>())) throw this.rejection;
+  /** Counts a handler. @throws {Problem} overloaded, because the limit may have been reached while the body arrived */
+  enter(request: Request): void {
+    if (this.isExceeded(request)) throw this.rejection;
     this.running++;
-    return next.handle().pipe(finalize(() => this.running--));
   }
+
+  readonly leave = (): void => {
+    this.running--;
+  };
 
   private isExceeded({ path }: Request): boolean {
     if (this.running < this.env.CONCURRENCY_LIMIT || isHealthPath(path)) return false;

@@ -31,33 +31,26 @@ export class RateLimiter {
     const window = this.currentWindow(key, now);
     window.count++;
     const remaining = Math.max(0, this.limit - window.count);
-    const reset = String(Math.ceil((window.endsAt - now) / 1000));
-    const reported = response.get('RateLimit-Remaining');
+    const reset = Math.ceil((window.endsAt - now) / 1000);
+    const reported = response.getHeader('RateLimit-Remaining');
     if (reported === undefined || remaining < Number(reported)) {
-      response.set({
-        'RateLimit-Limit': String(this.limit),
-        'RateLimit-Remaining': String(remaining),
-        'RateLimit-Reset': reset,
-      });
+      response.setHeader('RateLimit-Limit', this.limit);
+      response.setHeader('RateLimit-Remaining', remaining);
+      response.setHeader('RateLimit-Reset', reset);
     }
-    if (window.count > this.limit) throw new Problem(tooManyRequests, { headers: { 'Retry-After': reset } });
+    if (window.count > this.limit) throw new Problem(tooManyRequests, { headers: { 'Retry-After': String(reset) } });
   }
 
   private currentWindow(key: string, now: number): Window {
-    this.forget(({ endsAt }) => endsAt <= now);
     const current = this.windows.get(key);
-    if (current) return current;
-    this.forget(() => this.windows.size >= MAX_KEYS);
-    const window = { count: 0, endsAt: now + WINDOW_MS };
-    this.windows.set(key, window);
-    return window;
-  }
-
-  /** Deletes windows from the oldest on, while the condition holds. */
-  private forget(condition: (window: Window) => boolean): void {
-    for (const [key, window] of this.windows) {
-      if (!condition(window)) return;
-      this.windows.delete(key);
+    if (current && current.endsAt > now) return current;
+    for (const [oldest, { endsAt }] of this.windows) {
+      if (endsAt > now && this.windows.size < MAX_KEYS) break;
+      this.windows.delete(oldest);
     }
+    const window = { count: 0, endsAt: now + WINDOW_MS };
+    // A copy of the key: V8 would keep a whole header in memory for a part of it.
+    this.windows.set(Buffer.from(key).toString(), window);
+    return window;
   }
 }

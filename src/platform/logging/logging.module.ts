@@ -1,10 +1,11 @@
-import { Module } from '@nestjs/common';
+import { Module, type OnApplicationShutdown } from '@nestjs/common';
 import { LoggerModule } from 'nestjs-pino';
 import type { Logger } from 'pino';
 import { Env } from '../config/env.js';
 import { createLogger } from './logger.js';
+import { flushStandardOutput } from './standard-output.js';
 
-/** The injection token of the parent of all request loggers. */
+/** The injection token of the service's logger. */
 export const ROOT_LOGGER = Symbol('root logger');
 
 @Module({
@@ -13,7 +14,7 @@ export const ROOT_LOGGER = Symbol('root logger');
 })
 class RootLoggerModule {}
 
-/** Nest's Logger writes to the logger of the current request. */
+/** Nest's Logger writes to the same logger, which adds the fields of the current request. */
 @Module({
   imports: [
     LoggerModule.forRootAsync({
@@ -21,9 +22,14 @@ class RootLoggerModule {}
       inject: [ROOT_LOGGER],
       useFactory: (logger: Logger) => ({
         pinoHttp: { logger },
-        useExisting: true, // request.log, set by requestLog
+        forRoutes: [], // no logger per request
       }),
     }),
   ],
 })
-export class LoggingModule {}
+export class LoggingModule implements OnApplicationShutdown {
+  /** Before Nest ends the process. */
+  onApplicationShutdown(): Promise<void> {
+    return flushStandardOutput();
+  }
+}

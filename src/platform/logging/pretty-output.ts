@@ -26,7 +26,8 @@ export async function prettyOutput(destination: number | NodeJS.WritableStream =
     levelKey: 'severity',
     timestampKey: 'time',
     errorLikeObjectKeys: [],
-    ignore: 'commit,context,requestId,method,path,status,durationMs,code,pointers,stack_trace,spanId',
+    ignore:
+      'commit,context,requestId,method,path,route,status,durationMs,dbMs,dbQueries,poolWaitMs,code,pointers,stack_trace,spanId',
     customPrettifiers: { level: (severity) => LABELS[severity as string] ?? (severity as string) },
     messageFormat: (log, _messageKey, _levelLabel, { colors }) => {
       const { message, context, pointers = [], durationMs, requestId, stack_trace: stack } = log as unknown as Line;

@@ -1,8 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { traceFields } from './trace.js';
+import { parseTrace, traceFields as fieldsOf } from './trace.js';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const SPAN = 'b7ad6b7169203331';
+
+const traceFields = (headers: Parameters<typeof parseTrace>[0], project?: string) =>
+  fieldsOf(parseTrace(headers), project);
 
 describe('traceFields', () => {
   it('prefers traceparent', () => {

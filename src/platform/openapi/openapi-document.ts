@@ -1,7 +1,9 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { DocumentBuilder, getSchemaPath, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { packageInfo } from '../config/package-info.js';
 import { ProblemDto } from '../problems/problem.dto.js';
+import { closeRequestSchemas } from './close-request-schemas.js';
+import { completeArguments } from './complete-arguments.js';
 import { operationsOf } from './operations.js';
 import { addProblemResponses } from './problem-responses.js';
 import { REQUIRED_SCOPES } from '../auth/api-scopes.decorator.js';
@@ -27,22 +29,12 @@ export function createOpenApiDocument(app: NestExpressApplication): OpenAPIObjec
     .build();
   // Routes are documented as public by default; RequireScopes adds its security.
   const document = SwaggerModule.createDocument(app, { ...config, security: [] }, { extraModels: [ProblemDto] });
-  forbidUnknownProperties(document);
+  completeArguments(document, app);
+  closeRequestSchemas(document);
   addScopesToSummaries(document);
   listServiceLast(document);
   addProblemResponses(document);
   return document;
-}
-
-/** RequestValidationPipe rejects properties that the DTO of a body does not declare. */
-function forbidUnknownProperties(document: OpenAPIObject): void {
-  for (const { operation } of operationsOf(document)) {
-    const body = operation.requestBody;
-    const schema = body && 'content' in body ? body.content['application/json']?.schema : undefined;
-    if (!schema || !('$ref' in schema)) continue;
-    const name = schema.$ref.slice(getSchemaPath('').length);
-    Object.assign(document.components?.schemas?.[name] ?? {}, { additionalProperties: false });
-  }
 }
 
 /** Appends the required scopes to the summary, which Swagger UI shows in the line of the route. */

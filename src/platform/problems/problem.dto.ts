@@ -11,7 +11,7 @@ export class InvalidPartDto {
   detail!: string;
 }
 
-/** The body of every error response: RFC 9457 problem details, with `code`, `errors` and `requestId` as extensions */
+/** The body of every error response: RFC 9457 problem details, with `code`, `errors`, `requestId` and `traceId` as extensions */
 export class ProblemDto {
   type!: string;
   title!: string;
@@ -22,4 +22,6 @@ export class ProblemDto {
   errors?: InvalidPartDto[];
   /** Equals X-Request-Id and the log's requestId */
   requestId?: string;
+  /** The trace of the request, if it is recorded */
+  traceId?: string;
 }

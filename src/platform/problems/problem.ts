@@ -6,8 +6,11 @@ export interface ProblemType {
   readonly code: string;
   readonly status: number;
   readonly title: string;
-  /** The database constraint whose violation is this problem, and the request field that violates it. */
-  readonly constraint?: { readonly name: string; readonly field: string };
+  /**
+   * The database constraint whose violation is this problem, and the request field that violates it. A foreign key can also
+   * reject the deletion of the referenced row: `inUse` is the problem of that direction.
+   */
+  readonly constraint?: { readonly name: string; readonly field: string; readonly inUse?: ProblemType };
 }
 
 /** Every problem type of this build by code. A test compares docs/problems.md with it. */

@@ -42,7 +42,7 @@ export const clients = [
     limits: {
       'failed probes': exactly(0),
       'database queries per second': atMost(1),
-      'p99 of a probe (ms)': atMost(20),
+      'p99 of a probe (ms)': inLongForm(atMost(20)),
     },
     async run(fixture) {
       const service = await fixture.serve();

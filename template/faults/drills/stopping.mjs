@@ -15,6 +15,7 @@ export const stopping = [
     title: 'Rolling restart of two instances behind a load balancer, at 200 requests/s, with SIGTERM sent twice',
     limits: {
       restarts: atLeast(1),
+      requests: atLeast(1_000),
       'failed requests': exactly(0),
       'exit codes other than 0': exactly(0),
       'slowest exit (ms)': atMost(9_000),
@@ -53,7 +54,7 @@ export const stopping = [
       await timeUntil(() => lines() === answers, 2_000);
       return {
         restarts: exits.length,
-        calls: journal.count,
+        requests: journal.count,
         'failed requests': journal.failed.count,
         'exit codes other than 0': exits.filter(({ code }) => code !== 0).length,
         'slowest exit (ms)': Math.max(...exits.map(({ ms }) => ms)),

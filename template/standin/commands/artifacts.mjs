@@ -1,19 +1,26 @@
 // Artifact Registry.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { labelsOf, updateLabels } from '../arguments.mjs';
 import { Refusal } from '../refusal.mjs';
 
 const TAG = 'TAG --version= --package= --repository= --location=';
 
 export const artifacts = {
   'artifacts repositories create': {
-    usage: 'REPOSITORY --location= --repository-format= [--description=] [--immutable-tags]',
+    usage: 'REPOSITORY --location= --repository-format= [--description=] [--labels=] [--immutable-tags]',
     changes: true,
     run({ project, args, say }) {
       const name = `${args.location}/${args.REPOSITORY}`;
       if (project.repositories[name]) throw new Refusal('ALREADY_EXISTS: the repository already exists');
       const immutableTags = args['immutable-tags'];
-      project.repositories[name] = { format: args['repository-format'], immutableTags, policy: [], packages: {} };
+      project.repositories[name] = {
+        format: args['repository-format'],
+        labels: labelsOf(args.labels),
+        immutableTags,
+        policy: [],
+        packages: {},
+      };
       say(`Created repository [${args.REPOSITORY}].`);
       return '';
     },
@@ -23,6 +30,7 @@ export const artifacts = {
     run: (context) => ({
       name: nameOf(context),
       format: repositoryOf(context).format.toUpperCase(),
+      labels: repositoryOf(context).labels,
       cleanupPolicies: repositoryOf(context).cleanup,
       cleanupPolicyDryRun: repositoryOf(context).cleanupDryRun,
       dockerConfig: { immutableTags: repositoryOf(context).immutableTags },
@@ -37,6 +45,11 @@ export const artifacts = {
       delete context.project.repositories[`${context.args.location}/${context.args.REPOSITORY}`];
       return '';
     },
+  },
+  'artifacts repositories update': {
+    usage: 'REPOSITORY --location= --update-labels=',
+    changes: true,
+    run: (context) => updateLabels(repositoryOf(context), context.args),
   },
   'artifacts repositories set-cleanup-policies': {
     usage: 'REPOSITORY --location= --policy= [--dry-run] [--no-dry-run]',

@@ -3,7 +3,7 @@ import { Refusal } from '../refusal.mjs';
 
 const POOL = 'POOL --location=';
 const PROVIDER = 'PROVIDER --workload-identity-pool= --location=';
-const TRUST = '[--issuer-uri=] [--attribute-mapping=] [--attribute-condition=] [--display-name=]';
+const TRUST = '[--issuer-uri=] [--attribute-mapping=] [--attribute-condition=] [--display-name=] [--description=]';
 
 export const iam = {
   'iam service-accounts create': {
@@ -17,7 +17,7 @@ export const iam = {
         throw new Refusal(
           `ALREADY_EXISTS: Resource in projects [${project.id}] is the subject of a conflict: Service account ${args.NAME} already exists within project projects/${project.id}.`,
         );
-      project.accounts[email] = { displayName: args['display-name'], policy: [] };
+      project.accounts[email] = { displayName: args['display-name'], description: args.description, policy: [] };
       cloud.makeYoung(email);
       say(`Created service account [${args.NAME}].`);
       return '';
@@ -26,9 +26,14 @@ export const iam = {
   'iam service-accounts describe': {
     usage: 'SERVICE_ACCOUNT',
     run(context) {
-      const { displayName, disabled } = accountOf(context);
-      return { email: context.args.SERVICE_ACCOUNT, displayName, disabled };
+      const { displayName, description, disabled } = accountOf(context);
+      return { email: context.args.SERVICE_ACCOUNT, displayName, description, disabled };
     },
+  },
+  'iam service-accounts update': {
+    usage: 'SERVICE_ACCOUNT --description=',
+    changes: true,
+    run: (context) => describeAs(accountOf(context), context.args),
   },
   'iam service-accounts delete': {
     usage: 'SERVICE_ACCOUNT',
@@ -64,7 +69,7 @@ export const iam = {
     run({ cloud, project, args }) {
       // The name of a deleted pool is reserved for 30 days.
       if (project.pools[args.POOL]) throw new Refusal('ALREADY_EXISTS: Requested entity already exists');
-      project.pools[args.POOL] = { state: 'ACTIVE', providers: {} };
+      project.pools[args.POOL] = { state: 'ACTIVE', description: args.description, providers: {} };
       cloud.makeYoung(`/workloadIdentityPools/${args.POOL}/`);
       return '';
     },
@@ -72,9 +77,14 @@ export const iam = {
   'iam workload-identity-pools describe': {
     usage: POOL,
     run(context) {
-      const { state, disabled } = poolOf(context);
-      return { name: context.args.POOL, state, disabled };
+      const { state, description, disabled } = poolOf(context);
+      return { name: context.args.POOL, state, description, disabled };
     },
+  },
+  'iam workload-identity-pools update': {
+    usage: `${POOL} --description=`,
+    changes: true,
+    run: (context) => describeAs(poolOf(context), context.args),
   },
   'iam workload-identity-pools delete': {
     usage: POOL,
@@ -140,7 +150,13 @@ function setState(thing, state) {
   return '';
 }
 
+function describeAs(thing, { description }) {
+  thing.description = description;
+  return '';
+}
+
 function trust(provider, args) {
+  if (args.description) provider.description = args.description;
   if (args['attribute-condition']) provider.attributeCondition = args['attribute-condition'];
   if (args['attribute-mapping']) {
     provider.attributeMapping = Object.fromEntries(

@@ -1,8 +1,26 @@
-// Projects, their billing and APIs, Cloud SQL instances, and Cloud Logging entries.
+// gcloud's version and properties; projects, their billing, APIs and organization policies; and Cloud Logging entries.
 import { matches } from '../expressions.mjs';
 import { Refusal } from '../refusal.mjs';
 
 export const projects = {
+  version: {
+    usage: '',
+    run: ({ state }) => ({ 'Google Cloud SDK': state.version }),
+  },
+  'config get': {
+    usage: 'PROPERTY',
+    run: ({ state, args, say }) => {
+      if (!state.config[args.PROPERTY]) say('(unset)');
+      return `${state.config[args.PROPERTY] ?? ''}\n`;
+    },
+  },
+  'resource-manager org-policies describe': {
+    usage: 'CONSTRAINT --effective',
+    run: ({ project, args }) => ({
+      constraint: `constraints/${args.CONSTRAINT}`,
+      ...policyOf(project.orgPolicies[args.CONSTRAINT]),
+    }),
+  },
   'projects describe': {
     usage: 'PROJECT_ID',
     run: ({ project }) => ({ projectId: project.id, projectNumber: project.number, lifecycleState: 'ACTIVE' }),
@@ -30,14 +48,6 @@ export const projects = {
       return '';
     },
   },
-  'sql instances describe': {
-    usage: 'INSTANCE',
-    run({ project, args }) {
-      const instance = project.instances[args.INSTANCE];
-      if (!instance) throw new Refusal('HTTPError 404: The Cloud SQL instance does not exist.');
-      return { name: args.INSTANCE, ...instance };
-    },
-  },
   'logging read': {
     usage: '[LOG_FILTER] [--limit=] [--order=] [--freshness=]',
     run({ project, args }) {
@@ -50,6 +60,12 @@ export const projects = {
     },
   },
 };
+
+/** An enforced policy is true, or the list of permitted values. */
+const policyOf = (policy) =>
+  Array.isArray(policy)
+    ? { listPolicy: { allowedValues: policy } }
+    : { booleanPolicy: policy ? { enforced: true } : {}, listPolicy: { allValues: 'ALLOW' } };
 
 function milliseconds(duration) {
   const [, count, unit] = /^(\d+)([smhd])$/.exec(duration) ?? [];

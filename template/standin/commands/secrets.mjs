@@ -1,16 +1,21 @@
 // Secret Manager.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { labelsOf, updateLabels } from '../arguments.mjs';
 import { Refusal } from '../refusal.mjs';
 
 export const secrets = {
   'secrets create': {
-    usage: 'SECRET --replication-policy=',
+    usage: 'SECRET --replication-policy= [--locations=] [--labels=]',
     changes: true,
     run({ project, args, say }) {
       if (project.secrets[args.SECRET])
         throw new Refusal(`ALREADY_EXISTS: Secret [projects/${project.number}/secrets/${args.SECRET}] already exists.`);
-      project.secrets[args.SECRET] = { policy: [], versions: {} };
+      if (args['replication-policy'] === 'automatic' && project.orgPolicies['gcp.resourceLocations'])
+        throw new Refusal(
+          `FAILED_PRECONDITION: Constraint constraints/gcp.resourceLocations violated for [orgpolicy:projects/${project.number}] attempting to create a secret with [global].`,
+        );
+      project.secrets[args.SECRET] = { labels: labelsOf(args.labels), policy: [], versions: {} };
       say(`Created secret [${args.SECRET}].`);
       return '';
     },
@@ -19,8 +24,14 @@ export const secrets = {
     usage: 'SECRET',
     run: (context) => ({
       name: nameOf(context, secretOf(context) && context.args.SECRET),
+      labels: secretOf(context).labels,
       replication: { automatic: {} },
     }),
+  },
+  'secrets update': {
+    usage: 'SECRET --update-labels=',
+    changes: true,
+    run: (context) => updateLabels(secretOf(context), context.args),
   },
   'secrets delete': {
     usage: 'SECRET',
@@ -44,6 +55,10 @@ export const secrets = {
       say(`Created version [${number}] of the secret [${args.SECRET}].`);
       return '';
     },
+  },
+  'secrets versions access': {
+    usage: 'VERSION --secret=',
+    run: (context) => secretOf(context).versions[context.args.VERSION].value,
   },
   'secrets versions disable': {
     usage: 'VERSION --secret=',

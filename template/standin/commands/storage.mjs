@@ -1,6 +1,7 @@
 // Cloud Storage.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { updateLabels } from '../arguments.mjs';
 import { Refusal } from '../refusal.mjs';
 
 export const storage = {
@@ -16,7 +17,7 @@ export const storage = {
       }
       const lifecycle =
         args['lifecycle-file'] && JSON.parse(readFileSync(resolve(cwd, args['lifecycle-file']), 'utf8'));
-      project.buckets[name] = { location: args.location, lifecycle, policy: [], objects: {} };
+      project.buckets[name] = { location: args.location, lifecycle, labels: {}, policy: [], objects: {} };
       say(`Creating gs://${name}/...`);
       return '';
     },
@@ -32,7 +33,12 @@ export const storage = {
   'storage buckets list': {
     usage: '',
     isList: true,
-    run: ({ project }) => Object.keys(project.buckets).map((name) => ({ name })),
+    run: ({ project }) => Object.entries(project.buckets).map(([name, { labels }]) => ({ name, labels })),
+  },
+  'storage buckets update': {
+    usage: 'BUCKET --update-labels=',
+    changes: true,
+    run: ({ project, args }) => updateLabels(project.buckets[bare(args.BUCKET)], args),
   },
   'storage rm': {
     usage: 'BUCKET --recursive',

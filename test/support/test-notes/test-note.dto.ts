@@ -1,7 +1,7 @@
 import { PartialType } from '@nestjs/swagger';
-import { IsBoolean, IsIn, IsOptional, IsString, Length } from 'class-validator';
+import { IsBoolean, IsIn, IsOptional, IsString } from 'class-validator';
 import { PageQueryDto } from '../../../src/platform/http/page-query.dto.js';
-import { IsDateTime, OptionalNotNull, ParseBoolean } from '../../../src/platform/http/validators.js';
+import { IsDateTime, Length, OptionalNotNull, ParseBoolean } from '../../../src/platform/http/validators.js';
 
 export class CreateTestNoteDto {
   @IsString()

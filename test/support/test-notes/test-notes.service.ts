@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
+import { findById } from '../../../src/platform/database/find-by-id.js';
 import { findForUpdate } from '../../../src/platform/database/find-for-update.js';
 import { type Page, paginate, type SortKey } from '../../../src/platform/database/paginate.js';
 import { withRetryableTransaction } from '../../../src/platform/database/retryable-transaction.js';
@@ -19,14 +20,14 @@ import { TestNote } from './test-note.entity.js';
 import { testNoteDone, testNoteNotFound } from './test-note.problems.js';
 
 const SORT_KEYS: Record<TestNoteSort, SortKey<TestNote>> = {
-  createdAt: { sql: 'created_at', type: 'timestamptz', valueOf: ({ createdAt }) => createdAt.toISOString() },
-  title: { sql: 'title', type: 'text', valueOf: ({ title }) => title },
+  createdAt: { sql: 'note.createdAt', type: 'timestamptz', valueOf: ({ createdAt }) => createdAt.toISOString() },
+  title: { sql: 'note.title', type: 'text', valueOf: ({ title }) => title },
   dueAt: {
-    sql: `coalesce(due_at, 'infinity')`,
+    sql: `coalesce(note.dueAt, 'infinity')`,
     type: 'timestamptz',
     valueOf: ({ dueAt }) => dueAt?.toISOString() ?? 'infinity',
   },
-  shares: { sql: 'shares', type: 'integer', valueOf: ({ shares }) => String(shares) },
+  shares: { sql: 'note.shares', type: 'integer', valueOf: ({ shares }) => String(shares) },
 };
 
 @Injectable()
@@ -42,12 +43,12 @@ export class TestNotesService {
 
   list(query: ListTestNotesDto): Promise<Page<TestNote>> {
     const rows = this.notes.createQueryBuilder('note');
-    if (query.done !== undefined) rows.andWhere('done = :done', { done: query.done });
+    if (query.done !== undefined) rows.andWhere('note.done = :done', { done: query.done });
     return paginate(rows, query, SORT_KEYS);
   }
 
   async get(id: string): Promise<TestNote> {
-    const note = await this.notes.findOneBy({ id });
+    const note = await findById(this.notes, id);
     if (!note) throw new Problem(testNoteNotFound);
     return note;
   }
@@ -68,11 +69,10 @@ export class TestNotesService {
 
   share(id: string, { recipient }: ShareTestNoteDto, request: IdempotentRequest) {
     return this.idempotency.run(request, async (manager) => {
-      const { affected } = await manager.increment(TestNote, { id, done: false }, 'shares', 1);
-      const note = await manager.findOneBy(TestNote, { id });
-      if (!note) throw new Problem(testNoteNotFound);
-      if (!affected) throw new Problem(testNoteDone);
-      return { shares: note.shares, recipient: recipient ?? null };
+      const note = await findForUpdate(manager, TestNote, { id, notFound: testNoteNotFound });
+      if (note.done) throw new Problem(testNoteDone);
+      await manager.increment(TestNote, { id }, 'shares', 1);
+      return { shares: note.shares + 1, recipient: recipient ?? null };
     });
   }
 }

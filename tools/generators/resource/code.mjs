@@ -3,7 +3,8 @@
 const lines = (parts) => parts.filter(Boolean).join('\n');
 const nullable = ({ typescript, optional }) => (optional ? `${typescript} | null` : typescript);
 
-const isSortable = ({ sort, optional }) => sort !== undefined && (!optional || sort === 'timestamptz');
+const NULLABLE_SORTS = new Set(['date', 'timestamptz']);
+const isSortable = ({ sort, optional }) => sort !== undefined && (!optional || NULLABLE_SORTS.has(sort));
 
 function entityColumn(field, index, fields) {
   const { name, column, optional, columnReason } = field;
@@ -13,13 +14,23 @@ function entityColumn(field, index, fields) {
     columnReason && isFirst && `// ${columnReason}`,
     `@Column({ ${options.filter(Boolean).join(', ')} })`,
     `${name}!: ${nullable(field)};`,
+    field.target && relation(field),
+  ]);
+}
+
+function relation({ relation: name, column, target, constraint, onDelete, optional }) {
+  return lines([
+    '\n',
+    `@ManyToOne(() => ${target.Singular}, { onDelete: '${onDelete}' })`,
+    `@JoinColumn({ name: '${column}', foreignKeyConstraintName: '${constraint}' })`,
+    `${name}?: Relation<${target.Singular}>${optional ? ' | null' : ''};`,
   ]);
 }
 
 function createProperty(field) {
-  const { name, optional, comment, example, openApi, openApiOptional, validators } = field;
+  const { name, optional, comment, format, example, openApi, openApiOptional, validators } = field;
   return lines([
-    docComment([comment, !openApi && `@example ${example}`]),
+    docComment([comment, format && `@format ${format}`, example && !openApi && `@example ${example}`]),
     openApi && (optional ? `@ApiPropertyOptional({ ${openApiOptional} })` : `@ApiProperty({ ${openApi} })`),
     optional && '@IsOptional()',
     ...validators.map((validator) => `@${validator}`),
@@ -53,22 +64,21 @@ function docComment(parts) {
 }
 
 /** Returns an entry of SORT_KEYS. Null sorts after every date. */
-function sortKey({ name, column, sort, optional }) {
-  const valueOf = {
-    text: name,
-    integer: `String(${name})`,
-    numeric: name,
-    timestamptz: optional ? `${name}?.toISOString() ?? 'infinity'` : `${name}.toISOString()`,
-  };
-  const sql = optional ? `\`coalesce(${column}, 'infinity')\`` : `'${column}'`;
-  return `${name}: { sql: ${sql}, type: '${sort}', valueOf: ({ ${name} }) => ${valueOf[sort]} },`;
+function sortKey({ name, sort, optional }, alias) {
+  const text = { integer: `String(${name})`, timestamptz: `${name}${optional ? '?' : ''}.toISOString()` }[sort] ?? name;
+  const sql = optional ? `\`coalesce(${alias}.${name}, 'infinity')\`` : `'${alias}.${name}'`;
+  const value = optional ? `${text} ?? 'infinity'` : text;
+  return `${name}: { sql: ${sql}, type: '${sort}', valueOf: ({ ${name} }) => ${value} },`;
 }
 
-/** The condition of `?q=`. */
-function searchCondition(fields) {
-  const conditions = fields.map(({ column }) => `strpos(lower(${column}), lower(:q)) > 0`);
-  return conditions.length === 1 ? conditions[0] : `(${conditions.join(' OR ')})`;
-}
+/** The columns of `?q=`, as code. */
+const searchColumns = (fields, alias) => `[${fields.map(({ name }) => `'${alias}.${name}'`).join(', ')}]`;
+
+/** The index of the entity. TypeORM ignores one with an expression. */
+const entityIndex = ({ name, properties }) =>
+  properties
+    ? `@Index('${name}', [${properties.map((property) => `'${property}'`).join(', ')}])`
+    : `@Index('${name}', { synchronize: false })`;
 
 /** "number, title or notes" */
 function wordList(words, conjunction) {
@@ -83,10 +93,22 @@ function sqlColumn({ column, sql, optional }) {
 const object = (fields, valueOf) => `{ ${fields.map((field) => `${field.name}: ${valueOf(field)}`).join(', ')} }`;
 
 /** A value that no other record has, where that is required. */
-const builderValue = ({ unique, each, sample }) => (unique ? each('++count') : sample);
+const builderValue = ({ unique, each, sample, name, target }) => {
+  if (target) return `fields.${name} ?? (await create${target.Singular}(app)).id`;
+  return unique ? each('++count') : sample;
+};
+
+/** A referenced row in the response. */
+function includedProperty({ relation: name, target }) {
+  return lines([
+    `/** Only with \`include=${name}\` */`,
+    `@ApiPropertyOptional({ type: () => ${target.Singular}Dto, nullable: true })`,
+    `${name}?: ${target.Singular}Dto | null;`,
+  ]);
+}
 
 /** The imports of the DTOs: the names that their decorators and types use. */
-function dtoImports({ fields, filters, searched, enums, singular, up }) {
+function dtoImports({ fields, filters, searched, enums, included, targets, singular, up }) {
   const properties = [
     ...fields.map(createProperty),
     ...filters.map(filterProperty),
@@ -94,28 +116,61 @@ function dtoImports({ fields, filters, searched, enums, singular, up }) {
   ].join();
   const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'PageQueryDto'];
   const search = searched.length > 0 ? ['IsOptional', 'IsString', 'Length'] : [];
-  const used = new Set([...always, ...search, ...Array.from(properties.matchAll(/@(\w+)\(/g), ([, name]) => name)]);
+  const include = included.length > 0 ? ['IsOptional', 'PickType', 'ParseList'] : [];
+  const used = new Set([
+    ...always,
+    ...search,
+    ...include,
+    ...Array.from(properties.matchAll(/@(\w+)\(/g), ([, name]) => name),
+  ]);
   const from = (module, ...names) => {
     const wanted = names.filter((name) => used.has(name));
     return wanted.length > 0 && `import { ${wanted.join(', ')} } from '${module}';`;
   };
   const entity = enums.flatMap(({ constant, typescript }) => [constant, `type ${typescript}`]);
   return lines([
-    from('@nestjs/swagger', 'ApiProperty', 'ApiPropertyOptional', 'PartialType'),
+    from('@nestjs/swagger', 'ApiProperty', 'ApiPropertyOptional', 'PartialType', 'PickType'),
     from(
       'class-validator',
-      ...['IsBoolean', 'IsIn', 'IsInt', 'IsOptional', 'IsString', 'IsUUID', 'Length', 'Matches', 'Max', 'Min'],
+      ...[
+        'IsBoolean',
+        'IsEmail',
+        'IsIn',
+        'IsInt',
+        'IsOptional',
+        'IsString',
+        'IsUrl',
+        'IsUUID',
+        'Matches',
+        'Max',
+        'Min',
+      ],
     ),
     from(`${up}platform/http/page-query.dto.js`, 'PageQueryDto'),
-    from(`${up}platform/http/validators.js`, 'IsDateTime', 'IsJsonObject', 'LowerCase', 'ParseBoolean'),
+    from(
+      `${up}platform/http/validators.js`,
+      ...[
+        'IsCalendarDate',
+        'IsDateTime',
+        'IsJsonObject',
+        'Length',
+        'LowerCase',
+        'MaxLength',
+        'ParseBoolean',
+        'ParseList',
+      ],
+    ),
+    ...(included.length > 0 ? targets : []).map(
+      (target) => `import { ${target.Singular}Dto } from '${target.path}/${target.singular}.dto.js';`,
+    ),
     entity.length > 0 && `import { ${entity.join(', ')} } from './${singular}.entity.js';`,
   ]);
 }
 
 export const code = {
   ...{ object, wordList },
-  ...{ entityColumn, sqlColumn },
-  ...{ dtoImports, createProperty, filterProperty, shownProperty },
-  ...{ isSortable, sortKey, searchCondition },
+  ...{ entityColumn, entityIndex, sqlColumn },
+  ...{ dtoImports, createProperty, filterProperty, shownProperty, includedProperty },
+  ...{ isSortable, sortKey, searchColumns },
   builderValue,
 };

@@ -1,3 +1,5 @@
+const BYTE_ORDER = `Byte order, so that sorting does not depend on the database's locale.`;
+
 /**
  * The field types. For each type:
  *
@@ -8,15 +10,19 @@
  * - `openApi`     options that Swagger's plugin cannot infer, and `openApiOptional` for a nullable field
  * - `validators`  decorators of the DTO's property
  * - `sample`, `other`  two values in the tests, as code; `each(n)` a value that differs for every number
+ * - `found`       a value that contains `found`, if ?q= searches the field
  * - `invalid`     values that validation rejects, as code
  * - `sort`        the type by which pages compare it; `filter` decorators of the query parameter; `searched` by ?q=
+ * - `isTitle`     whether a short term of ?q= is compared with its beginning, rather than with another field's
  * - `unique`      whether the database can hold it to that
+ *
+ * A reference also has `relation`, the property of the referenced row, and the names of its foreign key and problems.
  */
 export const FIELD_TYPES = {
   string: (words) => ({
     typescript: 'string',
     columnOptions: `type: 'text', collation: 'C'`,
-    columnReason: `Byte order, so that sorting does not depend on the database's locale.`,
+    columnReason: BYTE_ORDER,
     sql: 'text COLLATE "C"',
     example: `'some ${words}'`,
     isTelling: true,
@@ -25,8 +31,10 @@ export const FIELD_TYPES = {
     other: `'another ${words}'`,
     each: (n) => `\`${words} \${${n}}\``,
     invalid: [`''`, `'x'.repeat(201)`, `'a \\0 byte'`, '5'],
+    found: `'Found'`,
     sort: 'text',
     searched: true,
+    isTitle: true,
     unique: true,
   }),
   text: (words) => ({
@@ -38,6 +46,7 @@ export const FIELD_TYPES = {
     sample: `'some ${words}'`,
     other: `'another ${words}'`,
     invalid: [`''`, `'x'.repeat(10_001)`, `'a \\0 byte'`, '5'],
+    found: `'Found'`,
     searched: true,
   }),
   int: {
@@ -54,6 +63,24 @@ export const FIELD_TYPES = {
     each: (n) => n,
     invalid: ['1.5', '2_147_483_648', `'5'`, 'true'],
     sort: 'integer',
+    unique: true,
+  },
+  bigint: {
+    typescript: 'string',
+    columnOptions: `type: 'bigint'`,
+    sql: 'bigint',
+    comment: 'Text, so that no digit is lost: an integer of up to 18 digits',
+    example: `'9007199254740993'`,
+    isTelling: true,
+    validators: [
+      'IsString()',
+      String.raw`Matches(/^(0|-?[1-9]\d{0,17})$/, { message: 'must be an integer as text, such as 9007199254740993' })`,
+    ],
+    sample: `'9007199254740993'`,
+    other: `'-1'`,
+    each: (n) => `String(${n})`,
+    invalid: ['5', `'1.5'`, `'-0'`, `'01'`, `'1'.repeat(19)`],
+    sort: 'bigint',
     unique: true,
   },
   decimal: {
@@ -87,6 +114,21 @@ export const FIELD_TYPES = {
     filter: ['ParseBoolean()', 'IsBoolean()'],
   },
   date: {
+    typescript: 'string',
+    columnOptions: `type: 'date'`,
+    sql: 'date',
+    example: `'2030-08-31'`,
+    isTelling: true,
+    validators: ['IsCalendarDate()'],
+    format: 'date',
+    sample: `'2030-08-31'`,
+    other: `'1999-12-31'`,
+    each: (n) => `new Date(Date.UTC(2030, 0, ${n})).toISOString().slice(0, 10)`,
+    invalid: [`'2030-02-31'`, `'2030-08-31T00:00:00Z'`, '5'],
+    sort: 'date',
+    unique: true,
+  },
+  datetime: {
     typescript: 'Date',
     columnOptions: `type: 'timestamptz', precision: 3`,
     columnReason: 'Milliseconds, as a Date has them: a page cursor must hold the exact value.',
@@ -99,6 +141,43 @@ export const FIELD_TYPES = {
     each: (n) => `new Date(Date.UTC(2030, 0, ${n})).toISOString()`,
     invalid: [`'2030-02-31T00:00:00Z'`, `'2030-01-01'`, '5'],
     sort: 'timestamptz',
+    unique: true,
+  },
+  email: {
+    typescript: 'string',
+    columnOptions: `type: 'text', collation: 'C'`,
+    columnReason: BYTE_ORDER,
+    sql: 'text COLLATE "C"',
+    comment: 'Stored in lower case',
+    example: `'ada@example.com'`,
+    isTelling: true,
+    validators: ['LowerCase()', 'IsEmail()'],
+    format: 'email',
+    sample: `'ada@example.com'`,
+    other: `'grace@example.com'`,
+    found: `'found@example.com'`,
+    each: (n) => `\`person-\${${n}}@example.com\``,
+    invalid: [`'ada'`, `'ada@'`, `\`\${'x'.repeat(65)}@example.com\``, '5'],
+    sort: 'text',
+    searched: true,
+    unique: true,
+  },
+  url: {
+    typescript: 'string',
+    columnOptions: `type: 'text', collation: 'C'`,
+    columnReason: BYTE_ORDER,
+    sql: 'text COLLATE "C"',
+    example: `'https://example.com/'`,
+    isTelling: true,
+    validators: [`IsUrl({ protocols: ['http', 'https'], require_protocol: true })`, 'MaxLength(2_000)'],
+    format: 'uri',
+    sample: `'https://example.com/a?b=c'`,
+    other: `'http://www.example.org:8080'`,
+    found: `'https://found.example.com'`,
+    each: (n) => `\`https://example.com/\${${n}}\``,
+    invalid: [`'example.com'`, `'javascript:alert(1)'`, `\`https://example.com/\${'x'.repeat(2_000)}\``, '5'],
+    sort: 'text',
+    searched: true,
     unique: true,
   },
   uuid: {
@@ -126,6 +205,23 @@ export const FIELD_TYPES = {
     other: '{ other: null }',
     invalid: ['[]', `'text'`, `{ text: 'x'.repeat(4096) }`],
   },
+};
+
+/** The id of a row of another resource, or of the same one. */
+export function referenceType(target) {
+  const { sample: _, other: __, each: ___, example: ____, ...uuid } = FIELD_TYPES.uuid;
+  return { ...uuid, target, comment: `The id of ${target.aWord}` };
+}
+
+/** Other names of the types, and what to write instead. */
+export const SUGGESTIONS = {
+  ...{ timestamp: 'datetime', timestamptz: 'datetime', instant: 'datetime', time: 'datetime', day: 'date' },
+  ...{ number: 'int or decimal', integer: 'int', smallint: 'int', long: 'bigint', bigserial: 'bigint', int8: 'bigint' },
+  ...{ float: 'decimal', double: 'decimal', real: 'decimal', numeric: 'decimal', money: 'decimal' },
+  ...{ str: 'string', varchar: 'string', char: 'string', bool: 'boolean', guid: 'uuid', id: 'uuid' },
+  ...{ object: 'json', jsonb: 'json', mail: 'email', uri: 'url', link: 'url' },
+  ...{ enum: 'enum=A/B', reference: 'ref=RESOURCE', references: 'ref=RESOURCE', relation: 'ref=RESOURCE' },
+  ...{ belongsto: 'ref=RESOURCE', fk: 'ref=RESOURCE', ref: 'ref=RESOURCE' },
 };
 
 /** One of the values after `enum=`. */

@@ -15,8 +15,10 @@ import { format } from '../format.mjs';
 import { registerMigration } from '../migrations.mjs';
 import { code } from './code.mjs';
 import { parseFields } from './fields.mjs';
+import { indexesOf } from './indexes.mjs';
 import { namesOf } from './names.mjs';
-import { addProblemRows, problemsOf } from './problems.mjs';
+import { addProblemRows, inUseProblem, problemsOf } from './problems.mjs';
+import { defineInUse, definesInUse, findResource, requireTestSupport, targetsOf } from './references.mjs';
 
 const APP_MODULE = 'src/app.module.ts';
 const MIGRATIONS = 'src/migrations';
@@ -25,24 +27,37 @@ const DEFAULT_FIELDS = 'name:string';
 
 export function resource(options) {
   return (tree, context) => {
-    const view = orRefuse(() => viewOf(options, tree));
+    const view = orReject(() => viewOf(options, tree));
     const { plural, folder, timestamp, migration, problems } = view;
+    const undefinedInUse = view.restricting.filter((target) => !definesInUse(tree, target));
     const files = (from, to) => mergeWith(apply(url(`./files/${from}`), [applyTemplates(view), move(to)]));
     return chain([
       files('src', folder),
       files('migrations', MIGRATIONS),
       options.spec === false ? noop() : files('test', 'test'),
+      view.tools ? files('tools', folder) : noop(),
+      view.tools && options.spec !== false ? files('tools-test', 'test') : noop(),
       options.skipImport ? noop() : declareIn(APP_MODULE, view.Plural, folder),
       edit(`${MIGRATIONS}/index.ts`, (text) => registerMigration(text, migration, `${timestamp}-create-${plural}`)),
-      edit(PROBLEMS, (text) => addProblemRows(text, problems)),
+      ...undefinedInUse.map(defineInUse),
+      edit(PROBLEMS, (text) => addProblemRows(text, [...undefinedInUse.map(inUseProblem), ...problems])),
       format,
+      () => context.logger.info(costOf(view)),
       () => context.logger.info(`Next: npm run openapi, then npm test -- test/api/${plural}`),
     ]);
   };
 }
 
+/** Describes the cost of the list's indexes for writers. */
+function costOf({ sorts, filters, indexes }) {
+  return (
+    `The list has ${sorts.length + 1} sort orders and ${filters.length} filters, which need ${indexes.length} indexes. ` +
+    'Each makes inserts and updates slower: remove those that no client needs (docs/development.md, "Sort orders and filters").'
+  );
+}
+
 /** Prints an error about the options as one line, without a stack trace. */
-function orRefuse(work) {
+function orReject(work) {
   try {
     return work();
   } catch (error) {
@@ -54,34 +69,69 @@ function orRefuse(work) {
 function viewOf(options, tree) {
   const { crud, type, flat, name: given } = options;
   if (crud === false || type || flat) {
-    throw new Error('A resource requires REST routes and its own folder: omit --crud, --type and --flat');
+    throw new Error('A resource needs REST routes and a separate folder. Omit --crud, --type and --flat');
   }
   const names = namesOf(given);
-  const { fields, folder } = whatAndWhere(options, names);
-  refuseTaken(tree, given, names);
+  const { fields, folder } = whatAndWhere(options, names, tree);
+  rejectTaken(tree, given, names, fields);
+  const references = fields.filter(({ target }) => target);
+  const targets = targetsOf(references, folder);
+  const restricting = targetsOf(
+    references.filter(({ onDelete }) => onDelete === 'RESTRICT'),
+    folder,
+  );
+  const builders = targetsOf(
+    references.filter(({ optional }) => !optional),
+    folder,
+  );
+  if (options.spec !== false) targets.forEach((target) => requireTestSupport(tree, target));
 
   const problems = problemsOf(names, fields);
   for (const problem of problems) {
-    refuseText(tree, `'${problem.code}'`, `${given}: there is a problem ${problem.code} already; nothing was written`);
+    rejectText(
+      tree,
+      `'${problem.code}'`,
+      `${given}: the problem ${problem.code} already exists. Use another name. Nothing was written`,
+    );
   }
   const timestamp = options.timestamp ?? nextTimestamp(tree);
-  const searched = fields.filter((field) => field.searched);
+  // A short term must begin the first one.
+  const searched = fields
+    .filter((field) => field.searched)
+    .toSorted((a, b) => Number(b.isTitle ?? 0) - Number(a.isTitle ?? 0));
+  const sorts = fields.filter(code.isSortable);
   const filters = fields.filter(({ filter }) => filter);
   const required = fields.filter(({ optional }) => !optional);
+  const included = options.include === true ? references : [];
+  if (options.include === true && included.length === 0)
+    throw new Error(`${given}: --include needs a reference such as customerId:ref=customers. Nothing was written`);
+  if (included.length > 0 && options.tools === true)
+    throw new Error(`${given}: --include and --tools cannot be combined. Nothing was written`);
+  const sameName = included.find(({ relation }) => relation === names.singularVariable);
+  if (sameName)
+    throw new Error(`Field ${sameName.name}: the resource has the name ${sameName.relation}. Use another name`);
+  const isAsync = builders.length > 0;
+  const inUse = problems.filter((problem) => problem.code === inUseProblem(names).code);
   const built = required.map(code.builderValue).join();
   const view = {
     ...names,
-    ...{ fields, required, filters, searched },
+    ...{ fields, required, filters, searched, references, targets, restricting, builders, included },
+    nested: included.length > 0 ? ', INCLUDED' : '',
+    ...{ isAsync, idempotent: options.idempotent === true, tools: options.tools === true },
+    plain: fields.filter(({ target }) => !target),
+    body: (values) => (isAsync ? `await ${names.aSingular}(sut, ${values})` : `${names.aSingular}(${values})`),
     enums: fields.filter(({ constant }) => constant),
     unique: fields.filter(({ unique }) => unique),
     optional: fields.filter(({ optional }) => optional),
-    sorts: fields.filter(code.isSortable),
+    sorts,
+    indexes: indexesOf(names, { sorts, filters, searched }),
+    isBounded: searched.length > 0 || filters.length > 1,
     filterNames: [...(searched.length > 0 ? ['q'] : []), ...filters.map(({ name }) => name)],
     ...{ folder, up: '../'.repeat(folder.split('/').length - 1) },
     ...{ timestamp, migration: `Create${names.Plural}${timestamp}` },
-    ...{ problems, notFound: problems[0].variable, conflicts: problems.slice(1).map(({ variable }) => variable) },
-    change: code.object(fields.slice(0, 1), ({ other }) => other),
-
+    ...{ problems, notFound: problems[0].variable, inUse: inUse.map(({ variable }) => variable) },
+    conflicts: problems.flatMap(({ constraint, variable }) => (constraint ? [variable] : [])),
+    change: code.object(fields.slice(0, 1), ({ other, target }) => other ?? `(await create${target.Singular}(sut)).id`),
     usesCount: built.includes('++count'),
     usesRandomUuid: built.includes('randomUUID()'),
   };
@@ -92,37 +142,66 @@ function viewOf(options, tree) {
  * nest passes one argument after the name: the fields or a folder. It accepts no custom options. After `--`, it passes
  * `--fields=…` as that argument.
  */
-function whatAndWhere({ path = '', fields = '' }, names) {
+function whatAndWhere({ path = '', fields = '' }, names, tree) {
   const argument = path.replace(/^--fields=/, '');
   const areFields = argument.includes(':');
-  if (areFields && fields) throw new Error('The fields are given twice');
+  if (areFields && fields) throw new Error('The fields are given twice. Use either the argument or --fields');
   const parent = areFields ? '' : argument.replace(/^src\//, '').replace(/\/$/, '');
   if (!/^([a-z][a-z0-9-]*(\/[a-z][a-z0-9-]*)*)?$/.test(parent)) {
-    throw new Error(`"${argument}" is neither fields, as in number:string:unique,dueAt:date:optional, nor a folder`);
+    throw new Error(
+      `"${argument}" is not a list of fields and not a folder. Use fields such as number:string:unique,dueAt:datetime:optional`,
+    );
   }
   return {
-    fields: parseFields(fields || (areFields && argument) || DEFAULT_FIELDS, names),
+    fields: parseFields(fields || (areFields && argument) || DEFAULT_FIELDS, names, findResource(tree)),
     folder: ['src', parent, names.plural].filter(Boolean).join('/'),
   };
 }
 
-/** Rejects a name that an existing file, module or table has. */
-function refuseTaken(tree, given, { plural, singular, table }) {
+/** Rejects a name that an existing file, module, table, type or class has. */
+function rejectTaken(tree, given, names, fields) {
+  const { plural, singular, table, Plural, Singular } = names;
   const folders = [given, singular, plural].map((folder) => `src/${folder}`);
-  const tests = [`test/api/${plural}.e2e-spec.ts`, `test/support/${plural}.ts`];
+  const tests = [`test/api/${plural}.e2e-spec.ts`, `test/api/${plural}-tools.e2e-spec.ts`, `test/support/${plural}.ts`];
   const taken = [
     ...folders.filter((path) => tree.getDir(path).subfiles.length > 0),
     ...tests.filter((path) => tree.exists(path)),
   ];
-  if (taken.length > 0) throw new Error(`${given}: ${taken[0]} exists already; nothing was written`);
-  for (const text of [`${plural}.module.js'`, `@Entity('${table}')`]) {
-    refuseText(tree, text, `${given}: there is a resource or a table of this name already; nothing was written`);
+  if (taken.length > 0) throw new Error(`${given}: ${taken[0]} already exists. Use another name. Nothing was written`);
+  const enums = fields.flatMap(({ sqlType }) => (sqlType ? [`@Entity('${sqlType}')`] : []));
+  for (const text of [`${plural}.module.js'`, `@Entity('${table}')`, `enumName: '${table}'`, ...enums]) {
+    rejectText(
+      tree,
+      text,
+      `${given}: a resource or table with this name already exists. Use another name. Nothing was written`,
+    );
+  }
+  const dtos = [
+    `Create${Singular}Dto`,
+    `Update${Singular}Dto`,
+    `List${Plural}Dto`,
+    `${Singular}Dto`,
+    `${Singular}PageDto`,
+  ];
+  for (const name of [
+    Singular,
+    `${Plural}Service`,
+    `${Plural}Controller`,
+    `${Plural}Module`,
+    `${Plural}Tools`,
+    ...dtos,
+  ]) {
+    rejectText(
+      tree,
+      `class ${name} `,
+      `${given}: a class ${name} already exists. Use another name. Nothing was written`,
+    );
   }
 }
 
-function refuseText(tree, text, message) {
+function rejectText(tree, text, message) {
   tree.getDir('src').visit((path) => {
-    if (path.endsWith('.ts') && tree.readText(path).includes(text)) throw new Error(message);
+    if (/(?<!\.spec)\.ts$/.test(path) && tree.readText(path).includes(text)) throw new Error(message);
   });
 }
 
@@ -145,7 +224,7 @@ function declareIn(module, Plural, folder) {
     // If `imports` is not a literal array, the declarator adds only the import statement.
     const [, imports = ''] = /imports: \[([^\]]*)\]/.exec(text) ?? [];
     if (!imports.includes(`${Plural}Module`)) {
-      throw new SchematicsException(`${module} has no list \`imports: […]\` that ${Plural}Module could join`);
+      throw new SchematicsException(`${module} has no list \`imports: […]\`. Add one, then run the command again`);
     }
     tree.overwrite(module, text);
   };

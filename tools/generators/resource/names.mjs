@@ -14,9 +14,11 @@ const MAX_IDENTIFIER = 63;
 
 /** Names that the generated files import or declare in addition to the resource's own. */
 const TAKEN_CLASSES = new Set(
-  `App Body Check Column Controller Create Date Delete Entity Env Error Get If Index Injectable List Map Module Object
-   Page Param Patch Post Problem Promise Query Record Repository Response Set String Number Boolean Symbol Test Type
-   Unique Update`.split(/\s+/),
+  `App Array Body Boolean Check Column Controller Create CreateDateColumn Date Delete Entity EntityManager Env Error Get
+   HttpCode IdempotentRequest If IfMatch Index Injectable JoinColumn List Manager ManyToOne Map MigrationInterface Module
+   Number Object Page Param PartialType Patch Post PrimaryGeneratedColumn Problem Promise Query QueryRunner Record Relation
+   Repository Response Set SortKey String Symbol Test TestApp Type Unique Update UpdateDateColumn
+   VersionColumn`.split(/\s+/),
 );
 
 /**
@@ -26,19 +28,28 @@ const TAKEN_CLASSES = new Set(
  */
 export function namesOf(given) {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(given)) {
-    throw new Error(`"${given}" cannot name a resource: small letters and digits, words joined by -, a letter first`);
+    throw new Error(
+      `"${given}" is not a valid resource name. Use lowercase letters, digits and hyphens, and begin with a letter: tax-rates`,
+    );
   }
   const words = given.split('-');
   const last = words.pop();
   const inWords = (noun) => [...words, noun].join(' ');
   const names = nounNames(inWords(pluralize.plural(last)), inWords(pluralize.singular(last)));
   for (const word of [names.singularVariable, names.pluralVariable]) {
-    if (isReservedInTypeScript(word)) throw new Error(`${given}: "${word}" is a reserved word of TypeScript`);
+    if (isReservedInTypeScript(word))
+      throw new Error(`${given}: "${word}" is a reserved word of TypeScript. Use a longer name: customer-${given}`);
   }
-  if (names.table === 'migrations') throw new Error(`${given}: TypeORM keeps a table of this name`);
-  if (isReservedInSql(names.table)) throw new Error(`${given}: "${names.table}" is a reserved word of SQL`);
+  if (['migrations', 'typeorm_metadata'].includes(names.table))
+    throw new Error(`${given}: TypeORM has a table with this name. Use another name`);
+  if (names.table.startsWith('pg_'))
+    throw new Error(`${given}: PostgreSQL reserves names that begin with pg_. Use another name`);
+  if (isReservedInSql(names.table))
+    throw new Error(`${given}: "${names.table}" is a reserved word of SQL. Use a longer name: customer-${given}`);
   if (TAKEN_CLASSES.has(names.Singular)) {
-    throw new Error(`${given}: a class ${names.Singular} would hide another one. Say more: customer-${given}`);
+    throw new Error(
+      `${given}: the generated code imports another class ${names.Singular}. Use a longer name: customer-${given}`,
+    );
   }
   checkIdentifier(given, `IX_${names.table}_created_at`);
   return names;
@@ -80,6 +91,8 @@ export function enumNames({ Singular, code, table }, field) {
 
 export function checkIdentifier(given, identifier) {
   if (identifier.length > MAX_IDENTIFIER) {
-    throw new Error(`${given} is too long: PostgreSQL would cut off ${identifier} after ${MAX_IDENTIFIER} characters`);
+    throw new Error(
+      `${given} is too long: ${identifier} has more than ${MAX_IDENTIFIER} characters, the limit of PostgreSQL. Use a shorter name`,
+    );
   }
 }

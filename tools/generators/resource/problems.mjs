@@ -1,7 +1,9 @@
 const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
+const wordsOf = (column) => column.replaceAll('_', ' ');
 
-/** The problems of a resource: not found, and a conflict for each unique field. */
-export function problemsOf({ code, word, singularVariable, table }, fields) {
+/** The problems of a resource: not found, a conflict for each unique field, and an unknown row for each reference. */
+export function problemsOf(names, fields) {
+  const { code, word, singularVariable, table } = names;
   return [
     {
       variable: `${singularVariable}NotFound`,
@@ -10,6 +12,7 @@ export function problemsOf({ code, word, singularVariable, table }, fields) {
       title: `${capitalize(word)} not found`,
       remedy: '',
     },
+    ...(fields.some(({ isSelf, onDelete }) => isSelf && onDelete === 'RESTRICT') ? [inUseProblem(names)] : []),
     ...fields
       .filter(({ unique }) => unique)
       .map(({ name, column }) => ({
@@ -20,7 +23,32 @@ export function problemsOf({ code, word, singularVariable, table }, fields) {
         constraint: { name: `UQ_${table}_${column}`, field: name },
         remedy: `Choose another ${name}`,
       })),
+    ...fields
+      .filter(({ target }) => target)
+      .map(({ name, column, relation, target, constraint, onDelete }) => ({
+        variable: `${singularVariable}${capitalize(relation)}Unknown`,
+        code: `${code}_${column.replace(/_id$/, '')}_unknown`,
+        status: 422,
+        title: `Unknown ${wordsOf(column.replace(/_id$/, ''))}`,
+        constraint: {
+          name: constraint,
+          field: name,
+          inUse: onDelete === 'RESTRICT' ? inUseProblem(target).variable : undefined,
+        },
+        remedy: `Send the id of ${target.aWord}`,
+      })),
   ];
+}
+
+/** The problem of the deletion of a row that others reference. */
+export function inUseProblem({ code, word, singularVariable }) {
+  return {
+    variable: `${singularVariable}InUse`,
+    code: `${code}_in_use`,
+    status: 409,
+    title: `${capitalize(word)} in use`,
+    remedy: 'Delete the records that reference it first',
+  };
 }
 
 /** Adds the problems to the table of docs/problems.md. */

@@ -1,0 +1,1 @@
+export const format = (cells: string[]): string => cells.join(',');

@@ -1,0 +1,3 @@
+import { digest } from './growth/digest.js';
+
+console.log(`report ${digest('a')}`);

@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  AfterLoad,
+  Column,
+  CreateDateColumn,
+  DataSource,
+  DeleteDateColumn,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  PrimaryGeneratedColumn,
+  type Relation,
+  VersionColumn,
+} from 'typeorm';
+import { loadEnv } from '../../src/platform/config/env.js';
+import { dataSourceOptions } from '../../src/platform/database/data-source.js';
+import { findById } from '../../src/platform/database/find-by-id.js';
+import { getRows } from '../../src/platform/database/row-mapper.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+
+const UNKNOWN = '00000000-0000-4000-8000-000000000000';
+
+class Address {
+  @Column({ type: 'text', nullable: true })
+  city!: string | null;
+}
+
+@Entity('every_type')
+class EveryType {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string;
+
+  @Column({ type: 'text', nullable: true })
+  text!: string | null;
+
+  @Column({ type: 'bigint' })
+  big!: string;
+
+  @Column({ type: 'numeric', transformer: { to: (value: number) => value, from: Number } })
+  decimal!: number;
+
+  @Column({ type: 'date' })
+  day!: string;
+
+  @Column({ type: 'timestamptz', precision: 3 })
+  instant!: Date;
+
+  @Column({ type: 'jsonb' })
+  json!: unknown;
+
+  @Column({ type: 'text', array: true })
+  tags!: string[];
+
+  @Column({ type: 'simple-array' })
+  words!: string[];
+
+  @Column({ type: 'enum', enum: ['draft', 'sent'] })
+  status!: string;
+
+  @Column({ type: 'text', select: false, default: 'secret' })
+  secret!: string;
+
+  @Column(() => Address)
+  address!: Address;
+
+  @Column({ name: 'mixed Case', type: 'integer' })
+  quoted!: number;
+
+  @DeleteDateColumn()
+  deletedAt!: Date | null;
+
+  @VersionColumn()
+  version!: number;
+
+  @CreateDateColumn({ type: 'timestamptz', precision: 3 })
+  createdAt!: Date;
+}
+
+@Entity('with_owner')
+class WithOwner {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string;
+
+  @ManyToOne(() => EveryType, { eager: true })
+  @JoinColumn()
+  owner!: Relation<EveryType>;
+}
+
+@Entity('with_listener')
+class WithListener {
+  @PrimaryGeneratedColumn('uuid')
+  id!: string;
+
+  loaded = false;
+
+  @AfterLoad()
+  load(): void {
+    this.loaded = true;
+  }
+}
+
+let database: TestDatabase;
+let dataSource: DataSource;
+let row: EveryType;
+
+beforeAll(async () => {
+  database = await createTestDatabase({ empty: true });
+  const options = dataSourceOptions(loadEnv({ DATABASE_URL: database.url }));
+  dataSource = new DataSource({ ...options, entities: [EveryType, WithOwner, WithListener] });
+  await dataSource.initialize();
+  await dataSource.synchronize();
+  row = await dataSource.getRepository(EveryType).save({
+    big: '9007199254740993',
+    decimal: 12.5,
+    day: '2026-02-28',
+    instant: new Date('2026-03-29T01:30:00.123Z'),
+    json: { nested: [1, null, 'two'] },
+    tags: ['a', 'b,c'],
+    words: ['one', 'two'],
+    status: 'sent',
+    address: { city: 'Bern' },
+    quoted: 7,
+  });
+});
+afterAll(async () => {
+  await dataSource.destroy();
+  await database.drop();
+});
+
+describe('findById', () => {
+  it('returns the same row as findOneBy, for every column type', async () => {
+    const rows = dataSource.getRepository(EveryType);
+    const found = await findById(rows, row.id);
+    expect(found).toBeInstanceOf(EveryType);
+    expect(found).toStrictEqual(await rows.findOneBy({ id: row.id }));
+    expect(found).toMatchObject({ big: '9007199254740993', decimal: 12.5, day: '2026-02-28', text: null });
+  });
+
+  it('returns null for an unknown id and for a soft-deleted row', async () => {
+    const rows = dataSource.getRepository(EveryType);
+    expect(await findById(rows, UNKNOWN)).toBeNull();
+    const { id: _, ...copy } = row;
+    const { id } = await rows.save(copy);
+    await rows.softDelete(id);
+    expect(await findById(rows, id)).toBeNull();
+  });
+
+  it('loads eager relations and calls listeners', async () => {
+    const owned = await dataSource.getRepository(WithOwner).save({ owner: row });
+    expect(await findById(dataSource.getRepository(WithOwner), owned.id)).toMatchObject({ owner: { id: row.id } });
+    const { id } = await dataSource.getRepository(WithListener).save({});
+    expect(await findById(dataSource.getRepository(WithListener), id)).toMatchObject({ loaded: true });
+  });
+
+  it('reads in the transaction of its repository', async () => {
+    await dataSource.transaction(async (manager) => {
+      const { id } = await manager.save(WithOwner, { owner: row });
+      const rows = manager.getRepository(EveryType);
+      await rows.update(row.id, { text: 'changed' });
+      expect(await findById(rows, row.id)).toMatchObject({ text: 'changed' });
+      expect(await findById(manager.getRepository(WithOwner), id)).not.toBeNull();
+    });
+  });
+});
+
+describe('getRows', () => {
+  const query = () => dataSource.getRepository(EveryType).createQueryBuilder('every').orderBy('every.id');
+
+  it('returns the same rows as getMany, for every column type', async () => {
+    const found = await getRows(query());
+    expect(found).toStrictEqual(await query().getMany());
+    expect(found.map(({ id }) => id)).toEqual([row.id]); // the other row is soft-deleted
+  });
+
+  it.each<[string, (rows: ReturnType<typeof query>) => ReturnType<typeof query>]>([
+    ['selected columns', (rows) => rows.select(['every.id', 'every.text'])],
+    ['a hidden column', (rows) => rows.addSelect('every.secret')],
+    ['a long alias', () => dataSource.getRepository(EveryType).createQueryBuilder('every'.padEnd(60, '_'))],
+  ])('supports %s', async (_, change) => {
+    const expected = await change(query()).getMany();
+    expect(expected).toHaveLength(1);
+    expect(await getRows(change(query()))).toStrictEqual(expected);
+  });
+
+  it('loads the ids of relations', async () => {
+    const rows = () =>
+      dataSource
+        .getRepository(WithOwner)
+        .createQueryBuilder('owned')
+        .loadRelationIdAndMap('owned.ownerId', 'owned.owner');
+    expect(await getRows(rows())).toStrictEqual(await rows().getMany());
+  });
+});
