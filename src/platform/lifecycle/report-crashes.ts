@@ -7,6 +7,9 @@ import { StartupError } from './startup-error.js';
 
 let crashed = false;
 
+let cached: ReturnType<typeof createLogger> | undefined;
+const getLogger = () => (cached ??= createLogger(loggingEnv(process.env)));
+
 process.on('exit', () => {
   if (crashed) process.exitCode = 1; // Nest exits with 0 after a signal
 });
@@ -21,7 +24,7 @@ process.on('warning', (warning) => void warn(warning));
  */
 async function report(thrown: unknown): Promise<void> {
   crashed = true;
-  const logger = await createLogger(loggingEnv(process.env));
+  const logger = await getLogger();
   const error =
     thrown instanceof Error ? thrown : new Error(`Uncaught ${typeof thrown === 'string' ? thrown : inspect(thrown)}`);
   if (error instanceof StartupError) logger.fatal(error.fields, error.message);
@@ -36,6 +39,6 @@ async function report(thrown: unknown): Promise<void> {
 
 /** Node's own listener would write the warning to stderr, as text. */
 async function warn({ name, message }: Error): Promise<void> {
-  const logger = await createLogger(loggingEnv(process.env));
+  const logger = await getLogger();
   logger.warn(`${name}: ${message}`);
 }
