@@ -12,7 +12,7 @@ import { startDatabase } from './database.mjs';
 import { measureLatency } from './latency.mjs';
 import { measureLayer } from './layer.mjs';
 import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
-import { buildStock } from './baselines/build.mjs';
+import { buildNest, NEST } from './baselines/build.mjs';
 import { checkPlans } from './plans.mjs';
 import { goalsTable, judge, mediansTable } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
@@ -101,7 +101,7 @@ async function bench({ quick, only, rows, plans, parts }) {
   build();
   if (plans) return console.log(await checkPlans(Number(plans)));
   if (rows) return console.log(`\n${await measureRows(Number(rows))}`);
-  buildStock();
+  for (const name of Object.keys(NEST)) buildNest(name);
   if (await isBusy()) console.log('Another process is using the CPU. Expect wide spreads.');
   const pinning = isPinned
     ? 'The service runs on a dedicated core.'

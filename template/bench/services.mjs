@@ -5,6 +5,7 @@ import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../tools/dev/postgres.mjs';
+import { NEST } from './baselines/build.mjs';
 import { pinnedNode } from './machine.mjs';
 
 const baseline = (file) => fileURLToPath(new URL(`baselines/${file}`, import.meta.url));
@@ -14,7 +15,8 @@ export const SERVICES = {
   http: { title: 'node:http', entry: baseline('http.mjs') },
   express: { title: 'Express 5', entry: baseline('express.mjs') },
   fastify: { title: 'Fastify 5', entry: baseline('fastify.mjs') },
-  stock: { title: 'stock Nest 12', entry: baseline('stock/dist/main.js') },
+  stock: { title: 'stock Nest 12', entry: NEST.stock },
+  usual: { title: 'Nest, usual packages', entry: NEST.usual },
 };
 
 /** Environment of all services. The limits of this service are off, because the baselines have none. */
