@@ -1,4 +1,4 @@
-// `npm run bench`: compares this service with bare servers and a stock Nest application in one run. Prints the results and
+// `npm run bench`: compares this service with bare servers and Nest applications in one run. Prints the results and
 // writes results.json and chart.svg. A slow result never fails the run, because only ratios are comparable across machines.
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -8,21 +8,21 @@ import prettier from 'prettier';
 import { measureBoot } from './boot.mjs';
 import { drawChart } from './chart.mjs';
 import { measureCold } from './cold.mjs';
+import { measureCpu } from './cpu.mjs';
 import { startDatabase } from './database.mjs';
 import { measureLatency } from './latency.mjs';
 import { measureLayer } from './layer.mjs';
 import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
-import { buildStock } from './baselines/build.mjs';
+import { buildNest, NEST } from './baselines/build.mjs';
 import { checkPlans } from './plans.mjs';
-import { goalsTable, judge, mediansTable } from './report.mjs';
+import { goalsTable, judge, servicesTable, variantsTable } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
 import { measureRows } from './rows.mjs';
 import { killServices, SERVICES, startService } from './services.mjs';
-import { measureSettings, measureThroughput } from './throughput.mjs';
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
   --quick             fewer and shorter rounds: a first look in three minutes
-  --only=PART,PART    only these parts: boot, cold, throughput, latency, settings
+  --only=PART,PART    only these parts: boot, cold, cpu, latency
   --rows=N            only the time of requests with 10,000 rows and with N, up to 10,000,000, in each table
   --plans=N           only checks with N rows that no list scans a table: exits with 1 if one does
   --help              this text
@@ -30,25 +30,24 @@ const USAGE = `Usage: npm run bench [-- OPTIONS]
 
 const NAMES = Object.keys(SERVICES);
 
-/** Rounds, cold starts per round, and durations in seconds. The warm-up includes the compilation of hot code by V8. */
+/**
+ * Cold starts per round; windows per round and route, and requests per window; latency in seconds. The warm-ups, in requests and
+ * in seconds, include the compilation of hot code by V8.
+ */
 const FULL = {
   names: NAMES,
   rounds: 3,
-  starts: 4,
-  warmUp: 10,
-  seconds: 2,
-  latencyRounds: 3,
-  latencySeconds: 6,
+  cold: { starts: 4 },
+  cpu: { warmUp: 10_000, windows: 4, requests: 1_000 },
+  latency: { warmUp: 10, seconds: 6 },
 };
 /** Excludes Fastify, which has no goals. */
 const QUICK = {
   names: NAMES.filter((name) => name !== 'fastify'),
   rounds: 2,
-  starts: 2,
-  warmUp: 2,
-  seconds: 0.8,
-  latencyRounds: 2,
-  latencySeconds: 2,
+  cold: { starts: 2 },
+  cpu: { warmUp: 1_000, windows: 2, requests: 500 },
+  latency: { warmUp: 2, seconds: 2 },
 };
 
 const PARTS = {
@@ -57,11 +56,11 @@ const PARTS = {
     const sizes = layer && { layer: { ours: [layer.unpacked] }, layerPacked: { ours: [layer.packed] } };
     return { ...(await measureBoot(names, database)), ...sizes };
   },
-  cold: (database, pace) => measureCold(database, pace),
-  throughput: (database, pace) => measureThroughput(database, pace),
-  latency: (database, { latencyRounds: rounds, latencySeconds: seconds, warmUp }) =>
-    measureLatency(database, { names: ['ours', 'express', 'stock'], rounds, seconds, warmUp }),
-  settings: (database, pace) => measureSettings(database, pace),
+  cold: (database, { names, rounds, cold }) =>
+    measureCold(database, { names: [...names, 'unreachable'], rounds, ...cold }),
+  cpu: (database, { names, rounds, cpu }) => measureCpu(database, { names, rounds, ...cpu }),
+  latency: (database, { rounds, latency }) =>
+    measureLatency(database, { names: ['ours', 'express', 'stock'], rounds, ...latency }),
 };
 
 let isInterrupted = false;
@@ -101,7 +100,7 @@ async function bench({ quick, only, rows, plans, parts }) {
   build();
   if (plans) return console.log(await checkPlans(Number(plans)));
   if (rows) return console.log(`\n${await measureRows(Number(rows))}`);
-  buildStock();
+  for (const name of Object.keys(NEST)) buildNest(name);
   if (await isBusy()) console.log('Another process is using the CPU. Expect wide spreads.');
   const pinning = isPinned
     ? 'The service runs on a dedicated core.'
@@ -123,7 +122,7 @@ async function bench({ quick, only, rows, plans, parts }) {
   }
 
   const verdicts = judge(cells);
-  console.log(`\n${mediansTable(cells)}\n\n${goalsTable(verdicts)}\n`);
+  console.log(`\n${[servicesTable(cells), variantsTable(cells), goalsTable(verdicts)].filter(Boolean).join('\n\n')}\n`);
   if (quick || only) return;
   const results = { machine: describeMachine(database), pace: FULL, cells, verdicts };
   await write(results);
@@ -148,7 +147,7 @@ async function proveSameWork(database) {
 
 function describeMachine({ version }) {
   const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
-  const names = ['@nestjs/core', 'express', 'fastify', 'pg', 'typeorm', 'autocannon'];
+  const names = ['@nestjs/core', '@nestjs/throttler', 'express', 'fastify', 'passport', 'pg', 'typeorm', 'autocannon'];
   return {
     date: new Date().toISOString().slice(0, 10),
     system: `${process.platform} ${process.arch}`,

@@ -1,18 +1,18 @@
 // Draws results.json for README.md as an SVG that is readable in light and dark themes.
+import { valueOf } from './report.mjs';
 import { SERVICES } from './services.mjs';
-import { median } from './statistics.mjs';
 
 const PANELS = [
-  { cell: 'coldWarm', title: 'Cold start to ready, ms', better: 'less is better' },
-  { cell: 'memoryLoaded', title: 'Memory after load, MB', better: 'less is better' },
-  { cell: 'get', title: 'GET by id, requests/s', better: 'more is better' },
-  { cell: 'create', title: 'Validated POST, requests/s', better: 'more is better' },
+  { cell: 'coldWarm', title: 'Cold start to ready, ms' },
+  { cell: 'get', title: 'CPU time of a GET by id, µs' },
+  { cell: 'list', title: 'CPU time of a list of 20, µs' },
+  { cell: 'create', title: 'CPU time of a validated POST, µs' },
 ];
 
 const COLUMNS = 2;
-const PANEL = { width: 430, height: 170 };
+const PANEL = { width: 430, height: 194 };
 const ROW = 24;
-const BAR = { x: 116, width: 240, height: 16 };
+const BAR = { x: 152, width: 204, height: 16 };
 const MARGIN = 12;
 const FOOTER = 28;
 
@@ -31,19 +31,19 @@ const STYLE = `
   `;
 
 /** @param results the content of results.json */
-export function drawChart({ machine, cells, pace }) {
-  const drawn = PANELS.filter(({ cell }) => cells[cell]); // memory is not available on every system
+export function drawChart({ machine, cells }) {
+  const drawn = PANELS.filter(({ cell }) => cells[cell]); // CPU times are not available on every system
   const width = MARGIN * 2 + PANEL.width * COLUMNS;
   const height = MARGIN + PANEL.height * Math.ceil(drawn.length / COLUMNS) + FOOTER;
   const panels = drawn.map((panel, index) => {
     const x = MARGIN + PANEL.width * (index % COLUMNS);
     const y = MARGIN + PANEL.height * Math.floor(index / COLUMNS);
-    return `  <g transform="translate(${x} ${y})">\n${drawPanel(panel, cells[panel.cell])}\n  </g>`;
+    return `  <g transform="translate(${x} ${y})">\n${drawPanel(panel, cells)}\n  </g>`;
   });
   const where = `${machine.cores} cores, Node ${machine.node}, PostgreSQL ${machine.postgresql}`;
-  const footer = `Medians of ${pace.rounds} rounds in one run of npm run bench on ${where}.`;
+  const footer = `Lower is better. Medians of cold starts, minimums of CPU times, in one run of npm run bench on ${where}.`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
-  <title>This service beside bare servers and a stock Nest application</title>
+  <title>This service beside bare servers and Nest applications</title>
   <style>${STYLE}</style>
 ${panels.join('\n')}
   <text class="quiet" x="${MARGIN}" y="${height - MARGIN}">${footer}</text>
@@ -51,14 +51,14 @@ ${panels.join('\n')}
 `;
 }
 
-function drawPanel({ title, better }, values) {
-  const medians = Object.entries(SERVICES).map(([name, service]) => ({
+function drawPanel({ cell, title }, cells) {
+  const bars = Object.entries(SERVICES).map(([name, service]) => ({
     name,
     label: service.title,
-    value: median(values[name]),
+    value: valueOf(cell, cells[cell][name]),
   }));
-  const longest = Math.max(...medians.map(({ value }) => value));
-  const rows = medians.map(({ name, label, value }, index) => {
+  const longest = Math.max(...bars.map(({ value }) => value));
+  const rows = bars.map(({ name, label, value }, index) => {
     const y = 30 + ROW * index;
     const length = Math.round((BAR.width * value) / longest);
     return [
@@ -67,6 +67,6 @@ function drawPanel({ title, better }, values) {
       `    <text x="${BAR.x + length + 6}" y="${y + 13}">${Math.round(value)}</text>`,
     ].join('\n');
   });
-  const head = `    <text y="16"><tspan class="title">${title}</tspan> <tspan class="quiet">${better}</tspan></text>`;
+  const head = `    <text y="16" class="title">${title}</text>`;
   return [head, ...rows].join('\n');
 }

@@ -13,13 +13,13 @@ export async function measureLatency(database, { names, rounds, warmUp, seconds 
   const requests = requestsOf('get', database.keys);
   const warm = async (name) => {
     const service = await startService(name, { databaseUrl: database.url });
-    await closedLoop(service, requests, warmUp);
+    await closedLoop(service, requests, { duration: warmUp });
     return service;
   };
   const rates = {};
   for (const name of names) {
     const service = await warm(name);
-    rates[name] = LOAD * (await quietClosedLoop(service, requests, CALIBRATION_SECONDS)).rate;
+    rates[name] = LOAD * (await quietClosedLoop(service, requests, { duration: CALIBRATION_SECONDS })).rate;
     await service.stop();
   }
   const cells = {};

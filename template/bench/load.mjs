@@ -20,10 +20,12 @@ const TURNED_AWAY = 503;
 const OVERLOADED = 2_000;
 
 /**
- * Measures the throughput of a closed loop: each connection sends the next request after the previous response.
- * @returns requests per second and, if available, the fractions of the core that the service and other processes used
+ * Sends requests in a closed loop: each connection sends the next request after the previous response.
+ * @param load `duration` in seconds, or the `amount` of requests
+ * @returns requests per second and, if available, the CPU time of the service in microseconds per request, and the fraction
+ *   of its core that other processes used
  */
-export async function closedLoop({ url, pid }, requests, seconds) {
+export async function closedLoop({ url, pid }, requests, { connections = CONNECTIONS, ...load }) {
   const [cpuBefore, coreBefore] = [cpuSeconds(pid), coreSeconds()];
   let connection = 0;
   const {
@@ -33,15 +35,19 @@ export async function closedLoop({ url, pid }, requests, seconds) {
     errors,
   } = await autocannon({
     url,
-    connections: CONNECTIONS,
-    duration: seconds,
+    connections,
+    ...load,
     sampleInt: 100,
     // Each connection starts at another row. Otherwise, the connections would wait for the same row locks.
-    setupClient: (client) => client.setRequests(beginningAt(requests, connection++ / CONNECTIONS)),
+    setupClient: (client) => client.setRequests(beginningAt(requests, connection++ / connections)),
   });
   if (non2xx + errors > 0) throw new Error(`${non2xx + errors} of ${answered.total} requests failed.`);
-  const cpu = (cpuSeconds(pid) - cpuBefore) / duration;
-  return { rate: answered.total / duration, cpu, others: (coreSeconds() - coreBefore) / duration - cpu };
+  const cpu = cpuSeconds(pid) - cpuBefore;
+  return {
+    rate: answered.total / duration,
+    cpuMicroseconds: (cpu * 1e6) / answered.total,
+    others: (coreSeconds() - coreBefore - cpu) / duration,
+  };
 }
 
 /** autocannon stores the encoded request in the request object. */

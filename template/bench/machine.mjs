@@ -1,6 +1,6 @@
 // Controls the CPU affinity and the page cache, on Linux only. Other systems run without both.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -40,12 +40,20 @@ export function dropCaches() {
   writeFileSync('/proc/sys/vm/drop_caches', '3');
 }
 
-/** Returns the CPU time of a process in seconds, or undefined if the system does not provide it. */
+/** Whether the scheduler accounts the CPU time of each thread. */
+export const hasCpuTimes = existsSync('/proc/self/schedstat');
+
+/**
+ * Returns the CPU time of a process in seconds, or undefined without {@link hasCpuTimes}. The file of a process counts only
+ * its main thread, so the times of all threads are added: https://docs.kernel.org/scheduler/sched-stats.html
+ */
 export function cpuSeconds(pid) {
-  if (!isLinux) return undefined;
-  // utime and stime follow the name, which can contain spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  if (!hasCpuTimes) return undefined;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const nanoseconds = threads.map(
+    (thread) => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0],
+  );
+  return nanoseconds.reduce((sum, each) => sum + Number(each), 0) / 1e9;
 }
 
 /** Returns the CPU time of all processes on the services' core in seconds, or undefined without a dedicated core. */
@@ -56,8 +64,8 @@ export function coreSeconds() {
   return (Number(user) + Number(nice) + Number(system)) / 100;
 }
 
-/** Returns the resident memory of a process in megabytes, or undefined if `ps` is missing. */
+/** Returns the resident memory of a process in megabytes, on Linux only. */
 export function megabytes(pid) {
-  const { stdout } = spawnSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
-  return stdout ? Number(stdout) / 1024 : undefined;
+  const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(kilobytes) / 1024;
 }

@@ -1,7 +1,7 @@
 // Defines the measured requests, and compares the responses of the services.
 import { isDeepStrictEqual } from 'node:util';
 import { codeOf, idOf, VOUCHERS } from './database.mjs';
-import { SERVICES } from './services.mjs';
+import { titleOf } from './services.mjs';
 
 /** Number of distinct requests per cell, spread over the whole table. */
 const DIFFERENT = 500;
@@ -15,11 +15,33 @@ export const REQUESTS = {
   create: () => post('/v1/vouchers', newVoucher()),
 };
 
-/** Returns the requests of a cell in the format of autocannon, which sends them in turn. */
+/** Returns the MCP tool call that corresponds to the GET of the voucher with this number, as the official client sends it. */
+function callTool(number) {
+  const [version, method, name] = ['2026-07-28', 'tools/call', 'vouchers_get'];
+  const { headers, ...request } = post('/mcp', {
+    method,
+    params: {
+      name,
+      arguments: { id: idOf(number) },
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': version,
+        'io.modelcontextprotocol/clientInfo': { name: 'bench', version: '1.0.0' },
+        'io.modelcontextprotocol/clientCapabilities': {},
+      },
+    },
+    jsonrpc: '2.0',
+    id: 1,
+  });
+  const protocol = { 'mcp-protocol-version': version, 'mcp-method': method, 'mcp-name': name };
+  return { ...request, headers: { ...headers, ...protocol, accept: 'application/json, text/event-stream' } };
+}
+
+/** Returns the requests of a cell, or MCP tool calls for `tool`, in the format of autocannon, which sends them in turn. */
 export function requestsOf(cell, keys) {
+  const requestOf = cell === 'tool' ? callTool : REQUESTS[cell];
   return Array.from({ length: DIFFERENT }, (_, index) => {
     const number = 1 + index * Math.floor(VOUCHERS / DIFFERENT);
-    const { headers, ...made } = REQUESTS[cell](number);
+    const { headers, ...made } = requestOf(number);
     // The code must be unique, so the body is generated immediately before the request.
     const renew = cell === 'create' && { setupRequest: (request) => ({ ...request, body: REQUESTS.create().body }) };
     return { ...made, headers: { ...headers, ...headersOf(keys, index) }, ...renew };
@@ -81,7 +103,14 @@ export function compareAnswers(name, answers, ours) {
   for (const [sample, answer] of Object.entries(answers)) {
     if (!isDeepStrictEqual(answer, ours[sample])) {
       const [theirs, expected] = [answer, ours[sample]].map((each) => JSON.stringify(each).slice(0, 200));
-      throw new Error(`${SERVICES[name].title} answers ${sample} with ${theirs}, and this service with ${expected}.`);
+      throw new Error(`${titleOf(name)} answers ${sample} with ${theirs}, and this service with ${expected}.`);
     }
   }
+}
+
+/** @throws {Error} if the tool call does not return the voucher of the GET request */
+export async function checkTool({ url }, keys) {
+  const [{ path, ...request }] = requestsOf('tool', keys);
+  const { result } = await (await fetch(url + path, request)).json();
+  if (result?.structuredContent?.id !== idOf(1)) throw new Error(`The MCP tool returned ${JSON.stringify(result)}.`);
 }

@@ -8,6 +8,9 @@ export function quantile(values, part) {
 
 export const median = (values) => quantile(values, 0.5);
 
+/** Returns the lowest of all windows of all rounds. */
+export const minimum = (rounds) => Math.min(...rounds.flat());
+
 /** Returns the interquartile range relative to the median. */
 export function spread(values) {
   return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);

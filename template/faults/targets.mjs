@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { buildIfStale } from '../../tools/build/build.mjs';
-import { buildStock } from '../bench/baselines/build.mjs';
+import { buildNest } from '../bench/baselines/build.mjs';
 
 /** This service in its production configuration. */
 export function ourService() {
@@ -25,7 +25,7 @@ export function ourService() {
 export function stockNest() {
   return {
     name: 'stock Nest',
-    program: buildStock(),
+    program: buildNest('stock'),
     env: { HOST: '127.0.0.1' },
     headers: {},
     hasLiveness: false,

@@ -1,15 +1,25 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const stock = fileURLToPath(new URL('stock', import.meta.url));
+/** A folder that git, the linter and the formatter ignore, inside of the clone, where Node finds node_modules. */
+const DIRECTORY = join('.data', 'baselines');
 
-/** Compiles the stock Nest application, like `nest build`. @returns the path of the main file */
-export function buildStock() {
-  rmSync(`${stock}/dist`, { recursive: true, force: true });
+/** The main file of each Nest application. */
+export const NEST = {
+  stock: join(DIRECTORY, 'stock', 'main.js'),
+  usual: join(DIRECTORY, 'usual', 'usual', 'src', 'main.js'),
+};
+
+/** Compiles a Nest application, like `nest build`. @returns the path of its main file */
+export function buildNest(name) {
+  const project = fileURLToPath(new URL(name, import.meta.url));
+  const outDir = join(DIRECTORY, name);
+  rmSync(outDir, { recursive: true, force: true });
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '--project', stock], { stdio: 'inherit' });
-  if (status !== 0) throw new Error('The stock Nest application does not compile.');
-  return `${stock}/dist/main.js`;
+  const { status } = spawnSync(process.execPath, [tsc, '--project', project, '--outDir', outDir], { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`The Nest application in ${project} does not compile.`);
+  return NEST[name];
 }
