@@ -250,7 +250,7 @@ const SCAFFOLDS: Record<string, Scaffolds> = {
 
 const examples = Object.entries(SCAFFOLDS).flatMap(([page, scaffolds]) => {
   const sections = readFileSync(page, 'utf8')
-    .replace(/^[^]*## Where does it go\?/, '')
+    .replace(/^[^]*## Common changes/, '')
     .split(/^###? /m)
     .slice(1);
   return sections.flatMap((section) => {
