@@ -15,7 +15,7 @@ import { CredentialError, type Principal } from './principal.js';
 type Policy = typeof PUBLIC | string[] | undefined;
 
 /**
- * Authenticates and authorizes every request, and limits requests per principal, from however many addresses they come.
+ * Authenticates and authorizes every request, and limits requests per principal, from all of its addresses together.
  * Denies by default: a route needs Public or RequireScopes.
  */
 @Injectable()

@@ -338,7 +338,7 @@ function Pairs(pattern: RegExp, message: string): PropertyDecorator {
   );
 }
 
-/** Text without whitespace, which a copied value easily gets. */
+/** Text without whitespace, which is easily copied by mistake. */
 function Word(): PropertyDecorator {
   return Matches(/^\S+$/, { message: 'must not contain whitespace' });
 }

@@ -13,7 +13,7 @@ const LIMITS = `SELECT set_config('lock_timeout', '100ms', true), set_config('st
 
 /**
  * Runs writes that no response depends on, one at a time. Requests never wait for them, and at most one connection of the
- * pool is in use, for about a second at most. A failed write is logged and forgotten.
+ * pool is in use, for about a second at most. A failed write is logged and dropped.
  */
 @Injectable()
 export class BackgroundWrites {

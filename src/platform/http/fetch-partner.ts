@@ -17,7 +17,7 @@ const fetchRequests = channel('undici:request:create');
 export interface PartnerRequest extends RequestInit {
   /** Of each attempt, body included. The deadline of the handler can shorten it. */
   timeoutMs?: number;
-  /** The maximum size of the response, which is read into the memory. */
+  /** The maximum size of the response, which is read into memory. */
   maxBytes?: number;
 }
 

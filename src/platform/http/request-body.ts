@@ -11,7 +11,7 @@ export class RequestBody {
   constructor(private readonly bodies: ArrivingBodies) {}
 
   /**
-   * Reads the body into the memory. Of a body that the route reads as a stream, it returns the failure.
+   * Reads the body into memory. For a body that the route reads as a stream, returns the failure of its transfer.
    * @throws {Problem} unsupported_media_type, content_too_large, request_timeout, malformed_request or overloaded
    */
   async read(request: Request, response: Response, rule: BodyRule): Promise<{ failure?: Observable<never> }> {

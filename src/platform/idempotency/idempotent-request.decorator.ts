@@ -16,7 +16,7 @@ export type IdempotentRequest =
       /** Scopes the key: two callers may choose the same one. */
       principal: string;
       key: string;
-      /** The same for a repeated request only: see {@link fingerprintOf}. */
+      /** Identifies the request: see {@link fingerprintOf}. */
       fingerprint: string;
       response: Response;
     }

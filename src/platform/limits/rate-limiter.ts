@@ -4,7 +4,7 @@ import { tooManyRequests } from '../problems/problem-types.js';
 
 const WINDOW_MS = 60_000;
 
-/** A ceiling on memory: about 10 MB. Beyond it the oldest windows are forgotten. */
+/** A ceiling on memory: about 12 MB. Beyond it the oldest windows are dropped. */
 const MAX_KEYS = 50_000;
 
 interface Window {

@@ -18,8 +18,8 @@ const REPRESENTATION_HEADERS = [
 ];
 
 /**
- * Returns a problem for every failure, and logs server errors. The base class of a filter that only adds to it, such as an
- * error report: `super.catch(error, host)` sends the response.
+ * Returns a problem for every failure, and logs server errors. A filter that adds an effect, such as an error report, extends
+ * it: `super.catch(error, host)` sends the response.
  */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {

@@ -43,7 +43,7 @@ const SUCCESS = 0;
 const FAILED = 1;
 type Done = (result: { code: typeof SUCCESS | typeof FAILED }) => void;
 
-/** Sends each batch once, and again after a failure that may be temporary. It delays and fails no request. */
+/** Sends each batch once, and again after a failure that may be temporary. It never delays or fails a request. */
 class OtlpExporter<Items extends object> {
   private readonly logger = new Logger('Telemetry');
   private readonly url: URL;

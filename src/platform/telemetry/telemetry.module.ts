@@ -20,7 +20,7 @@ const MAX_FLUSH_MS = 3_000;
 /** Kept for the steps of the shutdown that follow. */
 const SHUTDOWN_RESERVE_MS = 100;
 
-/** OpenTelemetry is loaded only if the configuration turns it on: a cold start without it does not pay for it. */
+/** OpenTelemetry is loaded only if the configuration turns it on, because it slows down a cold start. */
 async function startTelemetry(env: Env, dataSource: DataSource): Promise<Telemetry | undefined> {
   if (tracesExporter(env) === 'none' && metricsExporter(env) === 'none') return undefined;
   const { startOpenTelemetry } = await import('./open-telemetry.js');
