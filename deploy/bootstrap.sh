@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Creates what the pipeline needs in a Google Cloud project: run it once. It is idempotent and leaves existing resources as
-# they are: rerun it after an interruption. It creates no key: GitHub Actions authenticates with Workload Identity
-# Federation. Runs on bash 3.2, the version of macOS.
+# Creates the resources of the pipeline in a Google Cloud project: run it once. It is idempotent and keeps existing resources:
+# rerun it after an interruption. It creates no key: GitHub Actions authenticates with Workload Identity Federation. Runs on
+# bash 3.2, the version of macOS.
 # shellcheck source=deploy/lib/gcloud.sh
 . "$(dirname "$0")/lib/gcloud.sh"
 # shellcheck source=deploy/lib/database.sh
@@ -25,7 +25,7 @@ Usage: deploy/bootstrap.sh [OPTION...]
   --database-url-file FILE    contains the service's database URL; default: a prompt
   --migrator-url-file FILE    contains the migrations' database URL; default: a prompt
   --private                   only identities with run.invoker may call the service; default: public
-  --with-cloud-build          also creates what the builder cloud-build of the Deploy workflow needs
+  --with-cloud-build          also creates the resources of the builder cloud-build of the Deploy workflow
   --github-environment NAME   accepts only jobs of this GitHub environment
   --repo-id ID --owner-id ID  the numeric ids of the GitHub repository and its owner; default: read with gh
   --set-vars                  sets the repository variables with gh; default: prints them
@@ -63,7 +63,7 @@ check_options() {
     database=${service//-/_}
     validate --tier "$tier" '^(small|db-f1-micro|db-g1-small|db-custom-[0-9]+-[0-9]+)$' 'small, db-f1-micro, db-g1-small or db-custom-CPU-MEMORY'
     [[ -z $database_url_file$migrator_url_file ]] || fail '--create-database generates the URLs. Leave out the URL files.'
-    # The ids are the way without gh.
+    # --repo-id and --owner-id are for a machine without gh.
     [[ -n $repo_id ]] || set_vars=yes
   else
     [[ -z $tier ]] || fail '--tier needs --create-database.'
@@ -134,7 +134,7 @@ check_access() {
 # ── Steps: resources ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 enable_apis() {
-  log_step 'APIs: a workflow fails where a person would be asked to enable one'
+  log_step 'APIs: those of deploy/apis.txt'
   local option api missing=()
   attempt gcloud services list --enabled --project="$project" --format='value(config.name)' || fail "$(error_message)"
   while read -r -u 3 option api _; do
@@ -222,10 +222,10 @@ create_service() {
     callers='identities with run.invoker'
   fi
   log_step "Service: $service, open to $callers; runs Google's sample until the first deployment"
-  # A service that never had a ready revision was interrupted.
+  # Without a ready revision, an earlier run was interrupted.
   if exists gcloud run services describe "$service" --region="$region" --project="$project" \
     --format='value(status.latestReadyRevisionName)' && [[ -n $output ]]; then
-    log 'exists; its access stays as it is'
+    log 'exists; its access is unchanged'
   else
     run gcloud run deploy "$service" --region="$region" --project="$project" \
       --image=us-docker.pkg.dev/cloudrun/container/hello --service-account="$runtime" --max-instances=1 "${access[@]}"

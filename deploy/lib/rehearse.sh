@@ -14,7 +14,7 @@ check_tools() {
 rehearse() {
   log_step "Rehearsal: reads and validates a deployment, as ${deployer%@*}"
   if [[ -n $dry_run ]]; then
-    log "would act as ${deployer%@*} for a moment, read what a deployment reads, and validate the service"
+    log "would act as ${deployer%@*} temporarily, read the resources of a deployment, and validate the service"
     return
   fi
   local name

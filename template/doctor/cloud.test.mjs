@@ -277,7 +277,7 @@ describe('each grant of deploy/grants.txt', () => {
           `cloud.grant.${principal}.${role.replace('roles/', '')}.${resource.replace('own_secrets', 'stripe-key_secret').replace('own_jobs', 'drafts_job')}`,
         ],
       );
-      assert.ok(wrong[0].detail.endsWith(`without it fails ${failure}`), wrong[0].detail);
+      assert.ok(wrong[0].detail.endsWith(`failing step: ${failure}`), wrong[0].detail);
       assert.match(
         wrong[0].fix,
         /^deploy\/bootstrap\.sh --project my-project .* --repo acme\/orders .*--with-cloud-build$/,
@@ -365,7 +365,7 @@ describe('wider grants', () => {
           'allAuthenticatedUsers',
         ),
       'everybody',
-      'everybody has roles/secretmanager.secretAccessor on orders-database-url (allAuthenticatedUsers)',
+      'the public has roles/secretmanager.secretAccessor on orders-database-url (allAuthenticatedUsers)',
       /--member=allAuthenticatedUsers/,
     ],
     [
@@ -377,7 +377,7 @@ describe('wider grants', () => {
           'principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/orders-github/*',
         ),
       'workflow',
-      /^others than the workflow have roles\/iam\.workloadIdentityUser on orders-deploy \(principalSet:.*\/\*\)$/,
+      /^principals other than the workflow have roles\/iam\.workloadIdentityUser on orders-deploy \(principalSet:.*\/\*\)$/,
       /^gcloud iam service-accounts remove-iam-policy-binding orders-deploy@/,
     ],
   ]) {

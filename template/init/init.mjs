@@ -43,10 +43,11 @@ await runCommand(USAGE, async ({ 'dry-run': dryRun = false, patch = false, ...op
 
 function refuseUnfit({ region }) {
   if (region && !/^[a-z]+-[a-z]+\d+$/.test(region))
-    throw new Error(`--region ${region}: a region is like europe-west1.`);
-  if (existsSync(RECORD)) throw new Error(`This is ${readJson(RECORD).answers.name} already: ${RECORD} says so.`);
+    throw new Error(`--region ${region}: must be a region such as europe-west1.`);
+  if (existsSync(RECORD))
+    throw new Error(`This clone is already the service ${readJson(RECORD).answers.name}: ${RECORD} exists.`);
   if (!gitSucceeds('rev-parse', '--verify', 'HEAD')) {
-    throw new Error('There is no commit to begin from. Clone the starter, or run: git init && git add . && git commit');
+    throw new Error('The repository has no commit. Clone the starter, or run: git init && git add . && git commit');
   }
   if (git('status', '--porcelain'))
     throw new Error('There are changes that are not committed. Commit or stash them first.');
@@ -73,14 +74,14 @@ async function init(answers, { dryRun, patch }) {
     gitIn(folder, 'add', '--all', '--', '.', ':!node_modules');
     if (dryRun) {
       console.log(gitIn(folder, 'diff', '--cached', '--compact-summary', ...(patch ? ['--patch'] : [])));
-      console.log(`\nNothing has changed. Without --dry-run, this would be ${answers.name}. ${printed(answers)}`);
+      console.log(`\nNothing has changed. Without --dry-run, this clone becomes ${answers.name}. ${printed(answers)}`);
       return null;
     }
     const message = `chore: make ${answers.name} from ${template.name} ${template.version}`;
     // The hooks would not find node_modules in the worktree, and the files are already formatted.
     gitIn(folder, 'commit', '--quiet', '--no-verify', '--message', message);
     git('merge', '--quiet', '--ff-only', gitIn(folder, 'rev-parse', 'HEAD'));
-    console.log(`This is ${answers.name} now, in one commit. ${printed(answers)}`);
+    console.log(`This clone is now ${answers.name}, in one commit. ${printed(answers)}`);
     return git('rev-parse', 'HEAD');
   } finally {
     git('worktree', 'remove', '--force', folder);

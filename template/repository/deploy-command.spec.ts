@@ -47,7 +47,7 @@ describe('npm run deploy', () => {
     const { code, stdout } = await deploy();
     expect(code).toBe(0);
     expect(stdout).toContain('Deploys abc1234 to production, all-at-once, built by runner.');
-    expect(stdout).toContain('is not the one checked out here');
+    expect(stdout).toContain('is not the newest commit of main on GitHub');
     expect(stdout).toContain(`${PAGE}\nFollow it: gh run watch 4711`);
     expect(calls().at(-1)).toBe(
       'api --method POST repos/{owner}/{repo}/actions/workflows/deploy.yml/dispatches --field return_run_details=true --raw-field ref=main --raw-field inputs[environment]=production --raw-field inputs[strategy]=all-at-once --raw-field inputs[builder]=runner',

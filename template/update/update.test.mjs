@@ -115,7 +115,7 @@ test('--apply replaces src/platform and tools, and merges the rest', () => {
   assert.match(read(PLATFORM), /\/\/ of the shop/);
   rmSync(join(service.folder, ADDED));
   service.commitAll('chore: update to 1.0.0 of the starter');
-  assert.match(templateDiff().output, /Nothing changes here/);
+  assert.match(templateDiff().output, /The release changes no file of this service/);
 });
 
 test('the checks of the service pass afterwards', () => {

@@ -31,7 +31,7 @@ await runCommand(USAGE, ({ fast }) => {
   }
   const failed = results.filter(({ passed }) => !passed).map(({ step }) => step);
   if (failed.length > 0) {
-    console.error(`\nFailed: ${failed.join(', ')}. Run one on its own: npm run ${failed[0]}`);
+    console.error(`\nFailed: ${failed.join(', ')}. To rerun one: npm run ${failed[0]}`);
     process.exitCode = 1;
   }
   return { steps: results, failed };

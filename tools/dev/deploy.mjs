@@ -44,7 +44,7 @@ function startDeploy(environment, { strategy = 'all-at-once', builder = 'runner'
   const commit = gh('api', 'repos/{owner}/{repo}/commits/main', '--jq', '.sha').trim();
   const { stdout: head } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
   if (head.trim() !== commit)
-    console.log(`The newest commit of main on GitHub is not the one checked out here (${head.slice(0, 7)}).`);
+    console.log(`The checked-out commit ${head.slice(0, 7)} is not the newest commit of main on GitHub.`);
   console.log(`Deploys ${commit.slice(0, 7)} to ${environment}, ${strategy}, built by ${builder}.`);
   return start('deploy.yml', { environment, strategy, builder });
 }

@@ -19,10 +19,10 @@ const OWN = ['package-lock.json', 'openapi.json', RECORD];
 
 const USAGE = `Usage: npm run template:diff [-- --apply] [-- --to=v1.2.0]
 
-Shows what has changed in the template since this service was made from it or last updated.
+Shows the changes of the template since this service was created or last updated.
 
   --apply    merges the changes without a commit: ${REPLACED.join(' and ')} are replaced, the rest is a three-way merge
-  --to=TAG   compares with this release of the template, not with the newest
+  --to=TAG   compares with this release of the template instead of the newest
 
 Exit codes: 0 on success; 1 if there are conflicts, or if the template or the release is missing.`;
 
@@ -37,7 +37,7 @@ await runCommand(USAGE, async ({ apply, to }) => {
   const after = await ownVersion(target, record);
 
   console.log(`From ${record.template} ${record.version} to ${version}:\n\n${newInChangelog(base, target)}`);
-  if (git('diff', '--stat', before, after) === '') return console.log('Nothing changes here.');
+  if (git('diff', '--stat', before, after) === '') return console.log('The release changes no file of this service.');
   if (apply) merge(before, after, { ...record, version, commit: target });
   else show(before, after);
 });
@@ -46,7 +46,7 @@ function readRecord() {
   try {
     return JSON.parse(readFileSync(RECORD, 'utf8'));
   } catch {
-    throw new Error(`${RECORD} is missing: this service was not made with npm run init.`);
+    throw new Error(`${RECORD} is missing: npm run init did not create this service.`);
   }
 }
 

@@ -142,7 +142,7 @@ function keys(project, name) {
     const ids = found.map((key) => key.name.split('/').at(-1));
     return ids.length > 0
       ? fail(
-          `${email} has a key file, which works for anybody who finds it`,
+          `${email} has a key file, which any holder can use`,
           ids.map((id) => ['gcloud', ...command, 'delete', id, `--iam-account=${email}`].join(' ')).join('\n'),
         )
       : ok('none');
@@ -234,7 +234,7 @@ function grant(project, expected) {
   return project.inspect(`the permissions on ${on}`, command, ({ bindings = [] }) =>
     bindings.some((binding) => project.isGrant(expected, binding))
       ? ok(`${project.titleOf(principal)} has ${role} on ${on}`)
-      : fail(`${project.titleOf(principal)} lacks ${role} on ${on}: without it fails ${failure}`, project.bootstrap),
+      : fail(`${project.titleOf(principal)} lacks ${role} on ${on}; failing step: ${failure}`, project.bootstrap),
   );
 }
 
@@ -246,7 +246,7 @@ const publicGrants = (project) =>
   findUnlisted(
     project,
     (member, { role }, resource) => PUBLIC.has(member) && !(resource === 'service' && role === 'roles/run.invoker'),
-    'everybody has',
+    'the public has',
   );
 
 /** Principals other than the workflow that can act as the deployer. */
@@ -254,7 +254,7 @@ const deployerGrants = (project) =>
   findUnlisted(
     project,
     (member, _, resource) => resource === 'deployer' && !PUBLIC.has(member),
-    'others than the workflow have',
+    'principals other than the workflow have',
   );
 
 async function findUnlisted(project, concerns, whoHas) {

@@ -88,7 +88,7 @@ async function invalidValues(values) {
 async function port() {
   const number = Number(setting('PORT') ?? 8080);
   if (!(number >= 0 && number < 65_536))
-    return fail('PORT is not a port', 'Set PORT in .env to a number, or remove it');
+    return fail('PORT must be an integer from 0 to 65535', 'Correct PORT in .env, or remove it');
   const error = await listenError(number, setting('HOST') ?? '0.0.0.0');
   if (!error) return ok(`${number} is free`);
   if (await isThisService(number)) return ok(`the service listens on ${number}`);

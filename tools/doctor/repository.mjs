@@ -105,7 +105,7 @@ function latest() {
   const found = files.find((file) => /[:/]latest\b|--to-latest|latestRevision/.test(readCode(file)));
   return found
     ? fail(`${found} uses latest, which changes over time`, 'Name a version, a commit, a digest or a revision')
-    : ok('nothing uses latest');
+    : ok('no reference to latest');
 }
 
 /** File, what it must contain, and what that means. */
@@ -246,7 +246,7 @@ function context() {
     );
   }
   return /^#!include:\.dockerignore$/m.test(read('.gcloudignore'))
-    ? ok('no secret can get in')
+    ? ok('the build context contains no secret')
     : fail(
         '.gcloudignore does not include .dockerignore, so Cloud Build gets more files',
         'Start .gcloudignore with #!include:.dockerignore',
