@@ -186,7 +186,7 @@ own_jobs() { # own_jobs: the jobs of deploy/jobs/
 # Derives every name from $service, by default the repository's name, with the environment unless that is production.
 set_names() {
   # No hyphens: deploy.yml derives the name of a repository variable, and GitHub's expressions cannot replace a character.
-  validate --environment "$environment" '^[a-z][a-z0-9]*$' 'lower-case letters and digits'
+  validate --environment "$environment" '^[a-z][a-z0-9]*$' 'lowercase letters and digits'
   if [[ -z $service ]]; then
     service=$(tr '[:upper:]_.' '[:lower:]--' <<<"${repo#*/}")
     [[ $environment == production ]] || service=$service-$environment
@@ -194,7 +194,7 @@ set_names() {
   validate --project "$project" '^[a-z][a-z0-9-]{4,28}[a-z0-9]$' "a project's id"
   validate --region "$region" '^[a-z]+-[a-z]+[0-9]+$' 'a region such as europe-west1'
   # An account's name has at most 30 characters, of which "-runtime" takes 8.
-  validate --service "$service" '^[a-z][a-z0-9-]{0,20}[a-z0-9]$' '2 to 22 lower-case letters, digits and hyphens'
+  validate --service "$service" '^[a-z][a-z0-9-]{0,20}[a-z0-9]$' '2 to 22 lowercase letters, digits and hyphens'
   settings "$environment" >/dev/null
   schedules "$environment" >/dev/null
   [[ $service != gcp-* ]] || fail '--service must not begin with gcp-, which Google reserves.'

@@ -5,7 +5,7 @@
 # shellcheck source=deploy/lib/pipeline.sh
 . "$(dirname "$0")/../lib/pipeline.sh"
 
-[[ $ENVIRONMENT =~ ^[a-z][a-z0-9]*$ ]] || fail 'The input environment must be lower-case letters and digits.'
+[[ $ENVIRONMENT =~ ^[a-z][a-z0-9]*$ ]] || fail 'The input environment must be lowercase letters and digits.'
 prefix=''
 # shellcheck disable=SC2153 # from the environment
 [[ $ENVIRONMENT == production ]] || prefix=$(tr '[:lower:]' '[:upper:]' <<<"$ENVIRONMENT")_

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/pipeline.sh"
 
 # A value such as --flags-file=FILE would be an option of gcloud.
-[[ -z $REVISION || $REVISION =~ ^[a-z][a-z0-9-]*$ ]] || fail 'The input revision must be the name of a revision: lower-case letters, digits and hyphens.'
+[[ -z $REVISION || $REVISION =~ ^[a-z][a-z0-9-]*$ ]] || fail 'The input revision must be the name of a revision: lowercase letters, digits and hyphens.'
 
 describe_revision() { # describe_revision NAME: stores it as JSON in $output
   attempt gcloud run revisions describe "$1" --region="$GCP_REGION" --project="$GCP_PROJECT_ID" --format=json ||

@@ -18,7 +18,7 @@ import { findDatabaseUrlFault } from './database-url.js';
 
 const DATABASE_URL_FORM = 'postgresql://USER:PASSWORD@HOST:PORT/DATABASE';
 
-/** An entry of OIDC_SCOPE_GRANTS: an issuer and a space (with several issuers), an e-mail address or subject, =, scopes. */
+/** An entry of OIDC_SCOPE_GRANTS: an issuer and a space (with several issuers), an email address or subject, =, scopes. */
 export const OIDC_SCOPE_GRANT = /^(?:(https?:\/\/\S+) )?(\S+)=([^\s=]+(?: [^\s=]+)*)$/;
 
 /** https://opentelemetry.io/docs/languages/sdk-configuration/general/#otel_traces_sampler */
