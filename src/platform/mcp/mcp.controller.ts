@@ -56,7 +56,7 @@ export class McpController {
   }
 
   /**
-   * Rejects the pages of other sites, which could reach the endpoint through the browser of a developer (DNS rebinding).
+   * Rejects the pages of other sites, which could reach the endpoint through the browser of a developer.
    * https://modelcontextprotocol.io/specification/2026-07-28/basic/transports#security-warning
    */
   private checkOrigin(origin: string | undefined): void {
