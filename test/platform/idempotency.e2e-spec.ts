@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Controller, HttpCode, Post, RawBody } from '@nestjs/common';
+import { ApiConsumes } from '@nestjs/swagger';
 import type { Response } from 'express';
 import type { EntityManager } from 'typeorm';
+import { Public } from '../../src/platform/auth/auth.decorators.js';
+import { IdempotentRequest } from '../../src/platform/idempotency/idempotent-request.decorator.js';
 import { IdempotencyService } from '../../src/platform/idempotency/idempotency.service.js';
 import { createOpenApiDocument } from '../../src/platform/openapi/openapi-document.js';
 import { givenApiKey } from '../support/credentials.js';
@@ -10,11 +14,22 @@ import type { TestApp } from '../support/test-app.js';
 import { createTestNote, createTestNotesApp } from '../support/test-notes.js';
 import { until } from '../support/until.js';
 
+@Controller('bytes')
+@Public()
+class BytesController {
+  @Post()
+  @HttpCode(200)
+  @ApiConsumes('text/plain')
+  read(@RawBody() _bytes: Buffer, @IdempotentRequest() request: IdempotentRequest): object {
+    return { fingerprint: request?.fingerprint };
+  }
+}
+
 let sut: TestApp;
 let secondInstance: TestApp;
 beforeAll(async () => {
   const env = { DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000', DATABASE_STATEMENT_TIMEOUT_MS: '20000' };
-  sut = await createTestNotesApp({ env });
+  sut = await createTestNotesApp({ env, controllers: [BytesController] });
   secondInstance = await createTestNotesApp({ env, database: sut.database });
 });
 afterAll(async () => {
@@ -152,6 +167,16 @@ describe('POST /v1/test-notes/:id/shares with an Idempotency-Key', () => {
   ])('rejects %s with 400', async (_, key) => {
     const { body } = await share(randomUUID(), Buffer.from(key).toString('latin1')).expect(400);
     expect(body.errors).toMatchObject([{ in: 'header', pointer: '#/Idempotency-Key' }]);
+  });
+});
+
+describe('the fingerprint of a request', () => {
+  it('includes the bytes that the route reads', async () => {
+    const fingerprintOf = async (text: string): Promise<string> =>
+      (await sut.http.post('/bytes').type('text/plain').set('Idempotency-Key', 'a').send(text).expect(200)).body
+        .fingerprint;
+    expect(await fingerprintOf('one')).toBe(await fingerprintOf('one'));
+    expect(await fingerprintOf('one')).not.toBe(await fingerprintOf('two'));
   });
 });
 

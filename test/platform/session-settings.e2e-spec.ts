@@ -28,7 +28,7 @@ beforeAll(async () => {
   }
   sut = await createTestNotesApp({
     database,
-    env: { DATABASE_POOL_MAX: '5', DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000' },
+    env: { DATABASE_POOL_MAX: '5', DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '20000', DATABASE_STATEMENT_TIMEOUT_MS: '20000' },
   });
 });
 afterAll(async () => {

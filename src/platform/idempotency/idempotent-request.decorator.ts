@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { createParamDecorator, type ExecutionContext, type Type } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, type RawBodyRequest, type Type } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { ApiHeader } from '@nestjs/swagger';
 import { plainToInstance } from 'class-transformer';
@@ -29,7 +29,7 @@ export type IdempotentRequest =
 export const IdempotentRequest = createParamDecorator(
   (_: unknown, context: ExecutionContext): IdempotentRequest => {
     const http = context.switchToHttp();
-    const request = http.getRequest<Request>();
+    const request = http.getRequest<RawBodyRequest<Request>>();
     const key = request.headers['idempotency-key'];
     if (key === undefined) return undefined;
     if (typeof key !== 'string' || !/^[\x21-\x7e]{1,64}$/.test(key)) {
@@ -59,16 +59,25 @@ export const IdempotentRequest = createParamDecorator(
 
 /**
  * Returns a hash of a request: method, route, path parameters, query, body and If-Match. The order of query parameters and
- * of JSON properties does not matter, nor do the differences that Express ignores: case and a trailing slash of the path.
+ * of JSON properties does not matter, nor do the differences that Express ignores: case and a trailing slash of the path. The
+ * bytes of `@RawBody()` are compared exactly. A body that the handler reads as a stream is not included.
  */
 export function fingerprintOf(
-  { method, route, originalUrl, headers, body }: Pick<Request, 'method' | 'route' | 'originalUrl' | 'headers' | 'body'>,
+  {
+    method,
+    route,
+    originalUrl,
+    headers,
+    body,
+    rawBody,
+  }: Pick<RawBodyRequest<Request>, 'method' | 'route' | 'originalUrl' | 'headers' | 'body' | 'rawBody'>,
   params: object,
 ): string {
   const { searchParams } = new URL(originalUrl, 'http://localhost');
   searchParams.sort();
-  const content = [method, route.path, params, searchParams.toString(), body ?? {}, headers['if-match']];
-  return hash('sha256', JSON.stringify(content, sortProperties), 'base64url');
+  const content = rawBody ? hash('sha256', rawBody) : (body ?? {});
+  const identity = [method, route.path, params, searchParams.toString(), content, headers['if-match']];
+  return hash('sha256', JSON.stringify(identity, sortProperties), 'base64url');
 }
 
 /** A replacer of JSON.stringify(). */
