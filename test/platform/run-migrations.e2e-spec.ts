@@ -78,7 +78,9 @@ describe('runMigrations', () => {
       down = async () => undefined;
     }
     await run(CreateNotes1, ReadTimeout);
-    expect(await database.query('SELECT text FROM notes')).toEqual([{ text: '5s' }]);
+    expect(await database.query('SELECT text FROM notes')).toEqual([{ text: '500ms' }]);
+    // Requests that wait behind the migration do not fail before it.
+    expect(loadEnv({ DATABASE_URL: database.url }).DATABASE_POOL_ACQUIRE_TIMEOUT_MS).toBeGreaterThan(500);
   });
 
   it('reports a migration that fails in its code, with the cause', async () => {

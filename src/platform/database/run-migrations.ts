@@ -10,8 +10,11 @@ import { reasonOf } from './reason-of.js';
 const LOCK_KEY = `hashtext('migrations')`;
 const LOCK_POLL_MS = 250;
 const LOG_INTERVAL_MS = 10_000;
-/** A statement that waits for the lock of a table blocks all later requests for it. A migration can set another limit. */
-const LOCK_TIMEOUT = '5s';
+/**
+ * A statement that waits for the lock of a table blocks all later requests for it. Shorter than the wait of a request for a
+ * connection, DATABASE_POOL_ACQUIRE_TIMEOUT_MS. A migration can set another limit.
+ */
+const LOCK_TIMEOUT = '500ms';
 const MAX_STATEMENT_LENGTH = 300;
 
 /** The remedies for a failed migration, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
