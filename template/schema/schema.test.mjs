@@ -173,6 +173,12 @@ test('keeps generated columns and views as the entities define them', () => {
   assert.match(fails('db:generate', 'again'), /There is nothing to generate/);
 });
 
+test('db:check reports an index that a dropped column has removed', () => {
+  change([`  @Column({ type: 'text', nullable: true })\n  note!`, '  note!']);
+  generateAllowing('drop-note', 'ban-drop-column');
+  assert.match(fails('db:check'), /do not create, or drop with a column: IX_parcels_search\./);
+});
+
 test('db:check finds hazards in migrations that were written by hand', () => {
   change([`grams!: number;`, `grams!: number;\n\n  @Column({ type: 'integer', default: 1 })\n  count!: number;`]);
   succeeds('db:generate', 'count');

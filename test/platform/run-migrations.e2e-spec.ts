@@ -78,7 +78,27 @@ describe('runMigrations', () => {
       down = async () => undefined;
     }
     await run(CreateNotes1, ReadTimeout);
-    expect(await database.query('SELECT text FROM notes')).toEqual([{ text: '5s' }]);
+    expect(await database.query('SELECT text FROM notes')).toEqual([{ text: '500ms' }]);
+    // Requests that wait behind the migration do not fail before it.
+    expect(loadEnv({ DATABASE_URL: database.url }).DATABASE_POOL_ACQUIRE_TIMEOUT_MS).toBeGreaterThan(500);
+  });
+
+  it('repeats a migration that did not get its lock in time', async () => {
+    await run(CreateNotes1);
+    const lock = await database.hold('LOCK TABLE notes');
+    const migrated = run(CreateNotes1, migrationOf('ALTER TABLE notes ADD COLUMN done boolean'));
+    await until(() => lines.some((line) => line.includes('Migration Second1000000000002 waited 500ms for a lock')));
+    await lock.release();
+    await migrated;
+    expect(lines.at(-1)).toContain('Applied Second1000000000002');
+  });
+
+  it('reports a migration that never gets its lock', async () => {
+    await run(CreateNotes1);
+    const lock = await database.hold('LOCK TABLE notes');
+    const migrated = run(CreateNotes1, migrationOf('ALTER TABLE notes ADD COLUMN done boolean'));
+    await expect(migrated).rejects.toMatchObject({ fields: { sqlState: '55P03' } });
+    await lock.release();
   });
 
   it('reports a migration that fails in its code, with the cause', async () => {

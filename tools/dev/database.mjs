@@ -65,6 +65,11 @@ async function check() {
       throw new Error(`The entities differ from the migrations. Run npm run db:generate -- NAME, which would write:
   ${upQueries.join('\n  ')}`);
     }
+    const missing = await missingIndexes(dataSource);
+    if (missing.length > 0) {
+      throw new Error(`The entities name indexes that the migrations do not create, or drop with a column: ${missing.join(', ')}.
+Create another one with CREATE INDEX CONCURRENTLY before the column is dropped, and name it in the entity.`);
+    }
     const lists = (await runAndRecord(dataSource)).flatMap(({ name, statements, inTransaction }) => {
       const hazards = hazardsOf(statements, inTransaction);
       return hazards.length > 0 ? [`${name}:\n${describe(hazards)}`] : [];
@@ -74,6 +79,17 @@ async function check() {
 with a comment as its first line: -- squawk-ignore RULE
 ${lists.join('\n')}`);
   });
+}
+
+/** Returns the indexes that TypeORM does not compare, such as those of a search, and that the database does not have. */
+async function missingIndexes(dataSource) {
+  const indexes = dataSource.entityMetadatas.flatMap(({ indices }) => indices);
+  const names = indexes.filter(({ synchronize }) => !synchronize).map(({ name }) => name);
+  const rows = await dataSource.query(
+    'SELECT name FROM unnest($1::text[]) AS name EXCEPT SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()',
+    [names],
+  );
+  return rows.map(({ name }) => name);
 }
 
 /** Runs the migrations again in an empty schema. Returns the statements of each. */

@@ -10,8 +10,15 @@ import { reasonOf } from './reason-of.js';
 const LOCK_KEY = `hashtext('migrations')`;
 const LOCK_POLL_MS = 250;
 const LOG_INTERVAL_MS = 10_000;
-/** A statement that waits for the lock of a table blocks all later requests for it. A migration can set another limit. */
-const LOCK_TIMEOUT = '5s';
+/**
+ * A statement that waits for the lock of a table blocks all later requests for it. Shorter than the wait of a request for a
+ * connection, DATABASE_POOL_ACQUIRE_TIMEOUT_MS. A migration can set another limit.
+ */
+const LOCK_TIMEOUT = '500ms';
+const LOCK_ATTEMPTS = 5;
+const LOCK_RETRY_MS = 1_000;
+/** lock_not_available */
+const LOCK_TIMED_OUT = '55P03';
 const MAX_STATEMENT_LENGTH = 300;
 
 /** The remedies for a failed migration, by SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -47,7 +54,7 @@ export async function runMigrations(env: Env, migrations: MigrationClass[], logg
     const lock = dataSource.createQueryRunner();
     await acquireLock(lock, logger);
     await dropInvalidIndexes(dataSource, logger);
-    const applied = await apply(dataSource);
+    const applied = await apply(dataSource, logger);
     await lock.rollbackTransaction();
     await lock.release();
     logger.info(applied.length > 0 ? `Applied ${applied.join(', ')}` : 'No pending migrations');
@@ -110,7 +117,7 @@ async function dropInvalidIndexes(dataSource: DataSource, logger: Logger): Promi
 }
 
 /** @returns the names of the applied migrations */
-async function apply(dataSource: DataSource): Promise<string[]> {
+async function apply(dataSource: DataSource, logger: Logger): Promise<string[]> {
   const started: string[] = [];
   for (const migration of dataSource.migrations) {
     const up = migration.up.bind(migration);
@@ -120,23 +127,29 @@ async function apply(dataSource: DataSource): Promise<string[]> {
       await up(runner);
     };
   }
-  try {
-    await dataSource.runMigrations({ transaction: 'each' });
-    return started;
-  } catch (error) {
-    const failed = started.pop();
-    throw failed
-      ? failureOf(failed, started, error)
-      : new StartupError(`Cannot read the migrations: ${reasonOf(error)}`);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await dataSource.runMigrations({ transaction: 'each' });
+      return started;
+    } catch (error) {
+      const failed = started.pop();
+      if (!failed) throw new StartupError(`Cannot read the migrations: ${reasonOf(error)}`);
+      if (attempt === LOCK_ATTEMPTS || sqlStateOf(error) !== LOCK_TIMED_OUT) throw failureOf(failed, started, error);
+      logger.warn(`Migration ${failed} waited ${LOCK_TIMEOUT} for a lock: repeating it`);
+      await setTimeout(LOCK_RETRY_MS);
+    }
   }
 }
+
+const sqlStateOf = (error: unknown): string | undefined =>
+  error instanceof QueryFailedError ? String(Reflect.get(error.driverError, 'code')) : undefined;
 
 function failureOf(migration: string, applied: string[], error: unknown): Error {
   const state = `Applied before it: ${applied.join(', ') || 'none'}`;
   if (!(error instanceof QueryFailedError)) {
     return new Error(`Migration ${migration} failed: ${reasonOf(error)}. ${state}`, { cause: error });
   }
-  const sqlState = String(Reflect.get(error.driverError, 'code'));
+  const sqlState = sqlStateOf(error) ?? '';
   const statement = error.query.replaceAll(/\s+/g, ' ').trim();
   const [, extension] = /^CREATE EXTENSION (?:IF NOT EXISTS )?"?(\w+)/i.exec(statement) ?? [];
   const remedy = extension
