@@ -11,18 +11,21 @@ const DIRECTORY = join('.data', 'bench-plans');
 const MAX_ROWS = 10_100;
 
 /** PostgreSQL logs the plan of each statement: https://www.postgresql.org/docs/current/auto-explain.html */
-const SETTINGS = {
+export const EXPLAIN_SETTINGS = {
   session_preload_libraries: 'auto_explain',
   'auto_explain.log_min_duration': 0,
   'auto_explain.log_analyze': 'on',
   'auto_explain.log_format': 'json',
+};
+export const LOG_SETTINGS = {
   log_destination: 'jsonlog',
   logging_collector: 'on',
   log_directory: 'plans',
   log_filename: 'plans',
 };
 const LOG_TIMEOUT_MS = 30_000;
-const LOG = join(DIRECTORY, 'cluster', 'data', 'plans', 'plans.json');
+/** Returns the log of the server in a directory. */
+export const planLogOf = (directory) => join(directory, 'cluster', 'data', 'plans', 'plans.json');
 
 /**
  * Sends each list request to a service and reads the plans of its statements.
@@ -30,8 +33,9 @@ const LOG = join(DIRECTORY, 'cluster', 'data', 'plans', 'plans.json');
  * @throws {Error} with each statement that scans the table, or that reads or sorts too many rows
  */
 export async function checkPlans(rows) {
-  rmSync(LOG, { force: true });
-  const server = await startServer(DIRECTORY, SETTINGS);
+  const log = planLogOf(DIRECTORY);
+  rmSync(log, { force: true });
+  const server = await startServer(DIRECTORY, { ...EXPLAIN_SETTINGS, ...LOG_SETTINGS });
   const stops = [server.stop];
   try {
     console.log(`Creating ${rows.toLocaleString('en-US')} rows in each table …`);
@@ -45,7 +49,7 @@ export async function checkPlans(rows) {
       // Its plan ends those of the request.
       await side.client.query(`SELECT ${paths.push(path)} AS request`);
     }
-    const statements = await readPlans(paths);
+    const statements = await readPlans(log, paths);
     const problems = problemsIn(statements);
     if (problems.length > 0) throw new Error(problems.join('\n\n'));
     return `${statements.size} lists read at most ${MAX_ROWS.toLocaleString('en-US')} rows per statement, without a scan of the table.`;
@@ -54,11 +58,14 @@ export async function checkPlans(rows) {
   }
 }
 
-/** @returns {Promise<Map<string, { text: string, nodes: object[] }[]>>} the statements of each path */
-async function readPlans(paths) {
+/**
+ * Reads the statements of the paths. `SELECT 1 AS request` follows those of the first one.
+ * @returns {Promise<Map<string, { text: string, nodes: object[] }[]>>} the statements of each path
+ */
+export async function readPlans(log, paths) {
   const statements = new Map(paths.map((path) => [path, []]));
   let request = 0;
-  for (const line of await wholeLog(`SELECT ${paths.length} AS request`)) {
+  for (const line of await wholeLog(log, `SELECT ${paths.length} AS request`)) {
     const { application_name: client, message } = JSON.parse(line);
     const [, plan] = /^duration: .*?plan:\n(.*)/s.exec(message) ?? [];
     if (!plan) continue;
@@ -70,34 +77,35 @@ async function readPlans(paths) {
 }
 
 /** The server writes its log asynchronously. */
-async function wholeLog(end) {
+async function wholeLog(log, end) {
   for (const begin = Date.now(); Date.now() - begin < LOG_TIMEOUT_MS; await sleep(100)) {
-    const text = readFileSync(LOG, 'utf8');
+    const text = readFileSync(log, 'utf8');
     if (text.includes(end)) return text.split('\n').filter(Boolean);
   }
-  throw new Error(`${LOG} has no plan of "${end}".`);
+  throw new Error(`${log} has no plan of "${end}".`);
 }
 
 const flatten = (node) => [node, ...(node.Plans ?? []).flatMap(flatten)];
 
 /** @returns {string[]} the statements that scan the table, or that read or sort too many rows */
-export function problemsIn(statements) {
+export function problemsIn(statements, table = 'vouchers') {
   const problems = [];
   for (const [path, own] of statements) {
-    const reads = own.filter(({ nodes }) => nodes.some((node) => node['Relation Name'] === 'vouchers'));
+    const reads = own.filter(({ nodes }) => nodes.some((node) => node['Relation Name'] === table));
     if (reads.length === 0) problems.push(`${path}: no plan was logged`);
     for (const { text, nodes } of reads) {
-      for (const problem of nodes.flatMap(problemsOf)) problems.push(`${path}: ${problem}: ${text}`);
+      for (const problem of nodes.flatMap((node) => problemsOf(node, table)))
+        problems.push(`${path}: ${problem}: ${text}`);
     }
   }
   return problems;
 }
 
-function problemsOf(node) {
-  const { 'Node Type': type, 'Relation Name': table, 'Actual Rows': rows = 0, 'Actual Loops': loops = 1 } = node;
+function problemsOf(node, table) {
+  const { 'Node Type': type, 'Relation Name': relation, 'Actual Rows': rows = 0, 'Actual Loops': loops = 1 } = node;
   const removed = (node['Rows Removed by Filter'] ?? 0) + (node['Rows Removed by Index Recheck'] ?? 0);
   const read = Math.round((rows + removed) * loops);
-  if (type === 'Seq Scan' && table === 'vouchers') return [`scans the table, ${read} rows`];
+  if (type === 'Seq Scan' && relation === table) return [`scans the table, ${read} rows`];
   if (/Scan|Sort/.test(type) && read > MAX_ROWS) return [`${type} of ${read} rows`];
   return [];
 }

@@ -168,7 +168,7 @@ const API_KEYS = `
     FROM generate_series($1::bigint, $2::bigint) AS n ON CONFLICT DO NOTHING`;
 
 /** Inserts the rows without secondary indexes and then creates the indexes again, which is many times faster. */
-async function fill(client, table, insert, count) {
+export async function fill(client, table, insert, count) {
   const { rows } = await client.query(
     `SELECT indexname, indexdef FROM pg_indexes
       WHERE tablename = $1 AND indexname NOT IN (SELECT conname FROM pg_constraint)`,
@@ -255,7 +255,7 @@ export async function pathOf(side, { filter, sort, page }) {
 const idOf = (number) => `00000000-0000-4000-8000-${number.toString(16).padStart(12, '0')}`;
 const codeOf = (number) => `${['SUMMER', 'AUTUMN', 'WINTER', 'SPRING'][number % 4]}-${String(number).padStart(9, '0')}`;
 
-/** Returns the cursor of the row in the middle of a list, as src/platform/database/paginate.ts does. */
+/** Returns the cursor of the row in the middle of a list. */
 async function middleCursor({ client }, sort, filters, condition) {
   const key = KEYS[sort.replace('-', '')];
   const { rows } = await client.query(
@@ -264,8 +264,15 @@ async function middleCursor({ client }, sort, filters, condition) {
   );
   const [{ id, value }] = rows;
   const text = value instanceof Date ? value.toISOString() : value === Infinity ? 'infinity' : String(value);
-  const parts = [[sort, filters], text, id];
-  const sum = createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 8);
+  return cursorOf([sort, filters], text, id);
+}
+
+/** Returns a cursor like src/platform/database/paginate.ts. */
+export function cursorOf(list, text, id) {
+  const sum = createHash('sha256')
+    .update(JSON.stringify([list, text, id]))
+    .digest('base64url')
+    .slice(0, 8);
   return Buffer.from(JSON.stringify([sum, text, id])).toString('base64url');
 }
 

@@ -2,14 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { freePort } from '../../tools/dev/postgres.mjs';
 import { freshCopy } from '../support/fresh-copy.mjs';
+import { blocksOf } from './blocks.mjs';
 
-const tutorial = readFileSync('docs/tutorial.md', 'utf8');
-const blocksOf = (kind) =>
-  [...tutorial.matchAll(new RegExp(`\`\`\`${kind}\n(.*?)\`\`\``, 'gs'))].map(([, text]) => text);
 const expected = blocksOf('json').flatMap((text) =>
   text
     .trim()
