@@ -42,14 +42,14 @@ export class Team {
     this.npm('db:generate', name, ...(rules.length > 0 ? [`--allow=${rules.join()}`] : []));
   }
 
-  /** Writes a migration by hand. It runs in a transaction if it has ALTER statements only. */
+  /** Writes a migration by hand. It runs without a transaction for a backfill and for CONCURRENTLY. */
   migrate(name, statements) {
     const index = readFileSync(join(this.clone.folder, INDEX), 'utf8');
     const last = [...index.matchAll(/(\d+)-[\w-]+\.js/g)].map(([, timestamp]) => Number(timestamp));
     const timestamp = Math.max(...last) + 1;
     const words = name.split('-').map((word) => word[0].toUpperCase() + word.slice(1));
     const className = `${words.join('')}${timestamp}`;
-    const inTransaction = statements.every((statement) => statement.startsWith('ALTER'));
+    const inTransaction = !statements.some((statement) => /^let |CONCURRENTLY/.test(statement));
     const code = statements.map((statement) =>
       statement.startsWith('let ') ? statement : `await queryRunner.query(\`${statement}\`);`,
     );
@@ -98,7 +98,8 @@ export class ${className} implements MigrationInterface {
     ]);
     this.migrate(`validate-${name}`, [`ALTER TABLE "${table}" VALIDATE CONSTRAINT "${check}"`]);
     this.migrate(`require-${name}`, [
-      `ALTER TABLE "${table}" ALTER COLUMN "${column}" SET NOT NULL`,
+      `-- squawk-ignore adding-not-nullable-field
+ALTER TABLE "${table}" ALTER COLUMN "${column}" SET NOT NULL`,
       `ALTER TABLE "${table}" DROP CONSTRAINT "${check}"`,
     ]);
   }
