@@ -127,7 +127,7 @@ test('a CPU time is printed as minimum and median', () => {
 
 test('the CPU time of a process includes its threads', { skip: !hasCpuTimes }, async () => {
   const [before, start] = [cpuSeconds(process.pid), process.cpuUsage()];
-  await promisify(pbkdf2)('password', 'salt', 500_000, 32, 'sha256'); // in a thread of libuv
+  await promisify(pbkdf2)('password', 'salt', 500_000, 32, 'sha256'); // in another thread
   const { user, system } = process.cpuUsage(start);
   const expected = (user + system) / 1e6;
   const actual = cpuSeconds(process.pid) - before;

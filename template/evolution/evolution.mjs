@@ -1,4 +1,4 @@
-// Changes the service of docs/tutorial.md in ten releases, each of which replaces the one before under traffic. A long test, which
+// Changes the service of docs/tutorial.md in ten releases, each of which replaces its predecessor under traffic. A long test, which
 // only `.ci/run --long` and its own command run: `ROWS=1000000 npm run test:template -- template/evolution/evolution.mjs`.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';

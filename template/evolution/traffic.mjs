@@ -9,8 +9,8 @@ import { until } from '../faults/until.mjs';
 const SCENARIO_INTERVAL_MS = 1000;
 
 /**
- * Reads, lists, creates and updates customers, orders and lines, and compares each response with what was written before. Each
- * request is valid for the previous release and for the next one. It can go to another instance than the one before.
+ * Reads, lists, creates and updates customers, orders and lines, and compares each response with the earlier writes. Each
+ * request is valid for the previous release and for the next one, and can go to either.
  */
 export class Traffic {
   requests = 0;

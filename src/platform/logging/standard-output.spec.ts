@@ -14,7 +14,7 @@ afterEach(() => {
 describe('standardOutput', () => {
   const output = standardOutput(() => undefined);
 
-  it('writes the lines of one turn of the event loop at once', async () => {
+  it('writes the lines of one turn of the event loop together', async () => {
     output.write('a\n');
     output.write('b\n');
     await nextTurn();

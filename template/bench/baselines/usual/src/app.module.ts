@@ -6,7 +6,7 @@ import { HealthController } from '../../stock/src/health/health.controller.js';
 import { ApiKeyGuard, Public } from './auth/api-key.guard.js';
 import { AuthModule } from './auth/auth.module.js';
 
-// On a class of its own application, these are decorators.
+// The class belongs to the stock application, so its decorators are applied here.
 Public()(HealthController);
 SkipThrottle()(HealthController);
 
