@@ -125,7 +125,7 @@ describe('npm run init --remove-example', () => {
     const { commit, version, answers } = JSON.parse(read('.template.json'));
     assert.deepEqual(
       [commit, version, answers.name, answers.region],
-      [before.trim(), '0.1.0', 'orders-api', 'europe-west1'],
+      [before.trim(), JSON.parse(readFileSync('package.json', 'utf8')).version, 'orders-api', 'europe-west1'],
     );
   });
 
