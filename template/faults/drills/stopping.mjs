@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Balancer } from '../balancer.mjs';
 import { Journal, send } from '../client.mjs';
-import { atLeast, atMost, exactly } from '../limits.mjs';
+import { atLeast, atMost, exactly, inLongForm } from '../limits.mjs';
 import { timeUntil, until } from '../until.mjs';
 import { read, redeem, SHARED } from '../workload.mjs';
 
@@ -72,7 +72,7 @@ export const stopping = [
       'failed requests during connection draining': exactly(0),
       'responses that kept the connection open': exactly(0),
       'exit code': exactly(0),
-      'exit after the last response (ms)': atMost(250),
+      'exit after the last response (ms)': inLongForm(atMost(250)),
     },
     async run(fixture) {
       const service = await fixture.serve({
