@@ -136,7 +136,7 @@ describe('runMigrations', () => {
 
   it('accepts writes while CREATE INDEX CONCURRENTLY builds an index', async () => {
     await run(CreateNotes1);
-    await database.query(`INSERT INTO notes SELECT 'a' FROM generate_series(1, 40)`);
+    await database.query(`INSERT INTO notes SELECT 'a' FROM generate_series(1, 20)`);
     await database.query(SLOW);
     // Shorter than the build. The default of a database applies to migrations through a pooler only.
     if (!process.env.TEST_POOLER) {
