@@ -27,6 +27,7 @@ import { RequestBody } from './http/request-body.js';
 import { requestId } from './http/request-id.middleware.js';
 import { RequestValidationPipe } from './http/request-validation.pipe.js';
 import { enableCors, securityHeaders } from './http/security-headers.middleware.js';
+import { sendJsonFaster } from './http/send-json.js';
 import { ServiceInfoController } from './health/service-info.controller.js';
 import { setServerTimeouts } from './http/server-timeouts.js';
 import { IdempotencyModule } from './idempotency/idempotency.module.js';
@@ -81,6 +82,7 @@ export function configureApp(app: NestExpressApplication): void {
   app.use(methodNotAllowed(app));
   rejectUnknownRoutes(app);
   if (env.DOCS_ENABLED) serveDocs(app, env);
+  sendJsonFaster(app);
 
   const server = app.getHttpServer();
   server.prependListener('request', convertAbsoluteForm);

@@ -9,6 +9,7 @@ import {
   JoinColumn,
   ManyToOne,
   PrimaryGeneratedColumn,
+  QueryFailedError,
   type Relation,
   VersionColumn,
 } from 'typeorm';
@@ -17,6 +18,8 @@ import { dataSourceOptions } from '../../src/platform/database/data-source.js';
 import { findById } from '../../src/platform/database/find-by-id.js';
 import { getRows } from '../../src/platform/database/row-mapper.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
+import { until } from '../support/until.js';
 
 const UNKNOWN = '00000000-0000-4000-8000-000000000000';
 
@@ -100,12 +103,14 @@ class WithListener {
 }
 
 let database: TestDatabase;
+let proxy: TcpProxy;
 let dataSource: DataSource;
 let row: EveryType;
 
 beforeAll(async () => {
   database = await createTestDatabase({ empty: true });
-  const options = dataSourceOptions(loadEnv({ DATABASE_URL: database.url }));
+  proxy = await startTcpProxy(database.url);
+  const options = dataSourceOptions(loadEnv({ DATABASE_URL: proxy.url }));
   dataSource = new DataSource({ ...options, entities: [EveryType, WithOwner, WithListener] });
   await dataSource.initialize();
   await dataSource.synchronize();
@@ -124,6 +129,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await dataSource.destroy();
+  await proxy.stop();
   await database.drop();
 });
 
@@ -160,6 +166,24 @@ describe('findById', () => {
       expect(await findById(rows, row.id)).toMatchObject({ text: 'changed' });
       expect(await findById(manager.getRepository(WithOwner), id)).not.toBeNull();
     });
+  });
+});
+
+describe('a failure of findById', () => {
+  it('is that of a repository, and the connection pool remains usable', async () => {
+    const rows = dataSource.getRepository(EveryType);
+    const error = await findById(rows, 'no uuid').catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(QueryFailedError);
+    expect(error).toMatchObject({ code: '22P02' });
+
+    const table = await database.hold('LOCK TABLE every_type');
+    const reading = findById(rows, row.id).catch((thrown: unknown) => thrown);
+    await until(async () => (await database.countLockWaits()) === 1);
+    proxy.close();
+    expect(await reading).toBeInstanceOf(QueryFailedError);
+    proxy.open();
+    await table.release();
+    expect(await findById(rows, row.id)).toMatchObject({ id: row.id });
   });
 });
 

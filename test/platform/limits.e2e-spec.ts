@@ -2,8 +2,13 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { Controller, Get } from '@nestjs/common';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { Observable } from 'rxjs';
 import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
+import { until } from '../support/until.js';
+
+/** The number of subscriptions to the Observable of a handler. */
+let polls = 0;
 
 @Controller()
 @Public()
@@ -11,6 +16,14 @@ class SlowController {
   @Get('slow')
   slow(): Promise<void> {
     return new Promise(() => undefined);
+  }
+
+  @Get('polling')
+  poll(): Observable<never> {
+    return new Observable(() => {
+      polls++;
+      return () => polls--;
+    });
   }
 
   @Get('large')
@@ -32,6 +45,22 @@ describe('HANDLER_TIMEOUT_MS', () => {
     expect(body.code).toBe('handler_timeout');
     expect(headers['retry-after']).toBe('1');
     await sut.http.get('/v1/me').expect(200);
+  });
+
+  it('unsubscribes from the Observable of a handler', async () => {
+    await start({ HANDLER_TIMEOUT_MS: '100' });
+    await sut.anonymous.get('/polling').expect(503);
+    expect(polls).toBe(0);
+  });
+
+  it('is not needed to unsubscribe after the client has disconnected', async () => {
+    await start({ HANDLER_TIMEOUT_MS: '60000' });
+    const client = new AbortController();
+    const response = fetch(`${sut.url}/polling`, { signal: client.signal });
+    await until(() => polls === 1);
+    client.abort();
+    await expect(response).rejects.toThrow('aborted');
+    await until(() => polls === 0);
   });
 
   it('closes the connection of a client that does not read its response', async () => {

@@ -90,10 +90,18 @@ export function postgresDriver({
     override query(...[given, values, ...rest]: unknown[]): never {
       const text = given === 'START TRANSACTION' ? START_TRANSACTION : given;
       const name = typeof text === 'string' && Array.isArray(values) ? statementName(text) : undefined;
-      const args = name ? [{ name, text, values }, ...rest] : [text, values, ...rest];
-      const result: unknown = super.query(...(args as [string]));
+      const args = [text, values, ...rest] as [string, unknown[]];
+      const result: unknown = name && rest.length === 0 ? this.prepared(name, ...args) : super.query(...args);
       const sql = typeof text === 'string' ? text : String(Reflect.get(Object(text), 'text'));
       return (result instanceof Promise ? this.watch(result, sql) : result) as never;
+    }
+
+    /** pg would copy an object such as `{ name, text, values }` property by property. */
+    private prepared(name: string, text: string, values: unknown[]): Promise<unknown> {
+      return new Promise((resolve, reject) => {
+        const query = new pg.Query(text, values, (error, result) => (error ? reject(error) : resolve(result)));
+        super.query(Object.assign(query, { name }));
+      });
     }
 
     private async watch<T>(result: Promise<T>, sql: string): Promise<T> {

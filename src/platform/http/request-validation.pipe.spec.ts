@@ -4,6 +4,7 @@ import { PartialType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsBoolean, IsInt, IsOptional, IsString, ValidateNested } from 'class-validator';
 import { Problem } from '../problems/problem.js';
+import { IdDto } from './id.dto.js';
 import { PageQueryDto } from './page-query.dto.js';
 import { RequestValidationPipe } from './request-validation.pipe.js';
 import { IsCalendarDate, IsDateTime, IsJsonObject, Length, OptionalNotNull, ParseBoolean } from './validators.js';
@@ -138,6 +139,40 @@ describe('RequestValidationPipe', () => {
     ['more than 1,000 nested fields', { metadata: fields(1001) }, '#/metadata'],
   ])('rejects %s, with a pointer to it', async (_, value, pointer) => {
     expect(await pointersOf(value)).toEqual([pointer]);
+  });
+});
+
+describe('IdDto, which has its own path through the pipe', () => {
+  class SameAsIdDto extends IdDto {}
+
+  it.each<unknown>([
+    { id: '3b241101-e2bb-4255-8caf-4136c566a962' },
+    { id: '3B241101-E2BB-4255-8CAF-4136C566A962' },
+    { id: '00000000-0000-0000-0000-000000000000' },
+    { id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' },
+    { id: '3b241101-e2bb-4255-8caf-4136c566a962', other: 1 },
+    { id: '3b241101-e2bb-4255-8caf-4136c566a962', ['__proto__']: 1 },
+    { id: '3b241101-e2bb-4255-8caf-4136c566a962\0' },
+    { id: ' 3b241101-e2bb-4255-8caf-4136c566a962' },
+    { id: '3b241101-e2bb-6255-0caf-4136c566a962' },
+    { id: ['3b241101-e2bb-4255-8caf-4136c566a962'] },
+    { id: 'stats' },
+    { other: '3b241101-e2bb-4255-8caf-4136c566a962' },
+    {},
+    null,
+    undefined,
+  ])('has the verdict of every DTO: %j', async (value) => {
+    const verdictOf = (metatype: typeof IdDto) =>
+      pipe.transform(value, { type: 'param', metatype }).then(
+        (dto: unknown) => ({ ...(dto as IdDto) }),
+        (error: unknown) => (error instanceof Problem ? error.details : error),
+      );
+    expect(await verdictOf(IdDto)).toEqual(await verdictOf(SameAsIdDto));
+  });
+
+  it('returns an instance', async () => {
+    const id = '3b241101-e2bb-4255-8caf-4136c566a962';
+    expect(await pipe.transform({ id }, { type: 'param', metatype: IdDto })).toBeInstanceOf(IdDto);
   });
 });
 

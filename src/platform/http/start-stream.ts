@@ -1,18 +1,17 @@
 import { once } from 'node:events';
 import { StreamableFile } from '@nestjs/common';
 import type { Response } from 'express';
-import { concatMap, type MonoTypeOperatorFunction, of } from 'rxjs';
+import { from, type Observable, of } from 'rxjs';
 import { toProblem } from '../problems/to-problem.js';
 
 /**
- * Waits for the first bytes of a StreamableFile. A failure before them, such as a missing file, is an exception of the
- * route; Nest's own handler would return 400 as text. Nest does the same for other streams.
+ * Returns the body of a response, for a StreamableFile after its first bytes. A failure before them, such as a missing file, is an
+ * exception of the route; Nest's own handler would return 400 as text. Nest does the same for other streams.
  */
-export const startStreams = (response: Response): MonoTypeOperatorFunction<unknown> =>
-  concatMap((body) => {
-    if (body instanceof StreamableFile) return started(body);
-    return of(isGenerator(body) ? noteFailure(body, response) : body);
-  });
+export function startStream(body: unknown, response: Response): Observable<unknown> {
+  if (body instanceof StreamableFile) return from(started(body));
+  return of(isGenerator(body) ? noteFailure(body, response) : body);
+}
 
 /** @throws the error of a stream that fails before its first bytes */
 async function started(file: StreamableFile): Promise<StreamableFile> {
