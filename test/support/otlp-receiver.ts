@@ -127,6 +127,10 @@ interface PointMessage {
   attributes: Pair[];
 }
 
+/** The response of a collector that accepts a batch in part, for traces or metrics. */
+export const partialSuccess = (rejected: number, errorMessage: string) =>
+  root.lookupType('otlp.ExportResponse').encode({ partialSuccess: { rejected, errorMessage } }).finish();
+
 function decode(message: string, body: Buffer, isJson: boolean): unknown {
   const type = root.lookupType(`otlp.${message}`);
   const decoded = isJson ? type.fromObject(JSON.parse(body.toString(), toBytes)) : type.decode(body);

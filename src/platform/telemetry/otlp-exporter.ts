@@ -38,6 +38,10 @@ export function metricExporter(env: Env): PushMetricExporter {
   return new OtlpExporter('v1/metrics', isJson ? JsonMetricsSerializer : ProtobufMetricsSerializer, env);
 }
 
+interface ExportResponse {
+  partialSuccess?: { rejectedSpans?: number; rejectedDataPoints?: number; errorMessage?: string };
+}
+
 // ExportResultCode of @opentelemetry/core
 const SUCCESS = 0;
 const FAILED = 1;
@@ -59,7 +63,7 @@ class OtlpExporter<Items extends object> {
 
   constructor(
     path: string,
-    private readonly serializer: ISerializer<Items, unknown>,
+    private readonly serializer: ISerializer<Items, ExportResponse>,
     private readonly env: Env,
   ) {
     const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint = DEFAULT_ENDPOINT } = env;
@@ -130,13 +134,39 @@ class OtlpExporter<Items extends object> {
           .on('close', () => reject(new Error('no response'))) // such as 101, which Node closes without an error
           .end(body);
       });
-      discard(response);
+      this.read(response);
       const { statusCode: status = 0 } = response;
       if (status < 200 || status > 299) throw new ExportError(`status ${status}`, retryDelayMsOf(response));
     } catch (error) {
       if (error instanceof ExportError) throw error;
       const { code, message } = error as NodeJS.ErrnoException;
       throw new ExportError(signal.aborted ? 'timeout' : (code ?? message), RETRY_DELAY_MS);
+    }
+  }
+
+  /** Reads the body, so that the connection can be used again. Reading a large one would delay the service. */
+  private read(response: IncomingMessage): void {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response
+      .on('error', () => undefined)
+      .on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > MAX_RESPONSE_BYTES) response.destroy();
+      })
+      .on('end', () => response.statusCode === 200 && this.reportRejected(Buffer.concat(chunks)));
+  }
+
+  /** A collector may accept a part of a batch: https://opentelemetry.io/docs/specs/otlp/#partial-success-1 */
+  private reportRejected(body: Uint8Array): void {
+    try {
+      const { rejectedSpans, rejectedDataPoints, errorMessage } =
+        this.serializer.deserializeResponse(body).partialSuccess ?? {};
+      const rejected = rejectedSpans ?? rejectedDataPoints ?? 0;
+      if (rejected > 0 || errorMessage) this.logFailure(new Error(`${rejected} items rejected: ${errorMessage}`));
+    } catch {
+      // The status decides.
     }
   }
 
@@ -164,15 +194,4 @@ function retryDelayMsOf({ statusCode = 0, headers }: IncomingMessage): number | 
   if (!RETRYABLE_STATUSES.has(statusCode)) return undefined;
   const requestedMs = Number(headers['retry-after']) * 1_000;
   return requestedMs > 0 ? Math.min(requestedMs, MAX_RETRY_DELAY_MS) : RETRY_DELAY_MS;
-}
-
-/** Reads the body, so that the connection can be used again. Reading a large one would delay the service. */
-function discard(response: IncomingMessage): void {
-  let bytes = 0;
-  response
-    .on('error', () => undefined)
-    .on('data', ({ length }: Buffer) => {
-      bytes += length;
-      if (bytes > MAX_RESPONSE_BYTES) response.destroy();
-    });
 }

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createApiKey } from '../../../src/platform/auth/api-key.js';
 import { createCertificate } from '../../support/certificate.js';
 import { givenApiKey } from '../../support/credentials.js';
-import { type OtlpReceiver, startOtlpReceiver } from '../../support/otlp-receiver.js';
+import { type OtlpReceiver, partialSuccess, startOtlpReceiver } from '../../support/otlp-receiver.js';
 import { type Program, startProgram } from '../../support/program.js';
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
@@ -271,6 +271,34 @@ describe('a collector', () => {
 
     receiver.respond = undefined; // it recovers
     await until(async () => (await fetch(url)).ok && receiver.spans.length > 0);
+  });
+
+  it.each<[string, NodeJS.ProcessEnv, string | Uint8Array]>([
+    ['http/protobuf', {}, partialSuccess(3, 'too old')],
+    [
+      'http/json',
+      { OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' },
+      '{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}',
+    ],
+  ])('that rejects a part of a batch is logged: %s', async (_, env, body) => {
+    receiver.respond = (_request, response) => void response.end(body);
+    const { url, lines } = await start(env);
+    await until(() =>
+      fetch(url).then(() => lines.some(({ message }) => message.endsWith('3 items rejected: too old'))),
+    );
+    const batches = receiver.requests.map((request) => request.body.toString('hex'));
+    expect(new Set(batches).size).toBe(batches.length); // each is sent once
+  });
+
+  it.each<[string, string | Uint8Array]>([
+    ['nothing', ''],
+    ['a body that is not protobuf', '<html>'],
+    ['an empty partial success', partialSuccess(0, '')],
+  ])('that returns %s has accepted the batch', async (_, body) => {
+    receiver.respond = (_request, response) => void response.end(body);
+    const { url, lines } = await start();
+    await until(() => fetch(url).then(() => receiver.requests.length > 1));
+    expect(lines.filter(({ severity }) => severity === 'WARNING')).toEqual([]);
   });
 
   it('that sends an endless response gets each batch once, and is not read to the end', async () => {
