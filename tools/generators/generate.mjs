@@ -24,7 +24,9 @@ Exit codes: 0 on success, 1 if nothing was written.`;
 await runCommand(USAGE, ({ fields, folder, parent, ...flags }, [name]) => {
   const given = Object.entries({ name, path: folder, fields, parent }).filter(([, value]) => value);
   const args = [...given.map(([option, value]) => `--${option}=${value}`), '--no-interactive'];
-  for (const flag of Object.keys(flags)) if (flag !== 'json') args.push(`--${flag}`);
+  // With Node 24, schematics reads --no-spec as --spec.
+  for (const flag of Object.keys(flags))
+    if (flag !== 'json') args.push(flag === 'no-spec' ? '--spec=false' : `--${flag}`);
   const { status, stdout, stderr } = spawnSync(process.execPath, [SCHEMATICS, '@app/schematics:resource', ...args], {
     encoding: 'utf8',
   });

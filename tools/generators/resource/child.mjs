@@ -8,7 +8,7 @@ import { isReservedInTypeScript } from './reserved-words.mjs';
 const NOT_FOR_CHILDREN = ['include', 'idempotent', 'tools'];
 
 /** Names that the methods of the parent's service use. */
-const USED = new Set(['id', 'version', 'createdAt', 'updatedAt', 'manager', 'values', 'changes', 'ifMatch']);
+const USED = new Set(['id', 'version', 'createdAt', 'updatedAt', 'manager', 'changes', 'ifMatch']);
 
 /**
  * Returns the names of the parent, and the property in which it contains the rows: `lines` for the order-lines of orders.
@@ -32,17 +32,16 @@ export function parentOf(options, { plural, table }, tree) {
     property in Object.prototype ||
     isReservedInTypeScript(property);
   if (isTaken) throw new Error(`${plural}: ${options.parent} cannot have a property ${property}. Use another name`);
-  rejectEmbedded(tree, names, folder);
+  rejectEmbedded(tree, names);
   const constraint = `FK_${table}_${names.code}`;
   for (const identifier of [constraint, `IX_${table}_${names.code}_id`]) checkIdentifier(plural, identifier);
   return { ...names, folder, property, constraint, key: `${singularVariable}Id`, column: `${names.code}_id` };
 }
 
 /** Rejects a parent that another resource embeds: the embedded row would not contain its children. */
-function rejectEmbedded(tree, { plural, Singular }, folder) {
+function rejectEmbedded(tree, { plural, singular }) {
   tree.getDir('src').visit((path) => {
-    if (!path.endsWith('.ts') || path.startsWith(`/${folder}/`)) return;
-    if (new RegExp(String.raw`\b${Singular}Dto\b`).test(tree.readText(path)))
+    if (path.endsWith('.ts') && tree.readText(path).includes(`/${plural}/${singular}.dto.js'`))
       throw new Error(`--parent: ${path.slice(1)} embeds ${plural}, without nested rows. Nothing was written`);
   });
 }

@@ -57,18 +57,19 @@ export function nest(view) {
 
 /** Writes the children in the transaction of their parent, and reads them with it. */
 function editService(service, view) {
-  const { parent, property, singular, Singular, words, references, problems } = view;
+  const { parent, property, singular, Singular, words, references, problems, up } = view;
   const { Singular: Parent, singularVariable: row, pluralVariable: rows } = parent;
   const Property = strings.classify(property);
-  const isFirst = !service.has(`...values }: Create${Parent}Dto`);
+  const isFirst = !service.has(`...rest }: Create${Parent}Dto`);
   if (isFirst) useTransactions(service, parent);
 
   service.import('typeorm', ['type EntityManager', 'In']);
+  service.import(`${up}platform/database/insert-row.js`, ['insertRows']);
   service.import(`./${singular}.dto.js`, [`Create${Singular}Dto`], 'import type');
   service.import(`./${singular}.entity.js`, [Singular]);
-  service.before(`...values }: Create${Parent}Dto`, [`${property} = [], `]);
+  service.before(`...rest }: Create${Parent}Dto`, [`${property} = [], `]);
   service.before(`...changes }: Update${Parent}Dto`, [`${property}, `]);
-  const insert = `const ${row} = await insertRow(manager.getRepository(${Parent}), values);`;
+  const insert = `const ${row} = await insertRow(manager.getRepository(${Parent}), rest);`;
   service.replace(`${insert} … return ${row};`, ([others]) => [
     insert,
     others,
@@ -119,7 +120,7 @@ function editService(service, view) {
     `}\n\nprivate async insert${Property}(manager: EntityManager, ${parent.key}: string, ${property}: Create${Singular}Dto[]): Promise<void> {`,
     ...checks,
     `const rows = ${property}.map((each, position) => ({ ...each, position, ${parent.key} }));`,
-    `await manager.insert(${Singular}, rows);`,
+    `await insertRows(manager.getRepository(${Singular}), rows);`,
     `}\n\nprivate async read${Property}(manager: EntityManager, ${rows}: ${Parent}[]): Promise<void> {`,
     `const where = { ${parent.key}: In(${rows}.map(({ id }) => id)) };`,
     `const rows = await manager.find(${Singular}, { where, order: { position: 'ASC' } });`,
@@ -132,12 +133,12 @@ function editService(service, view) {
 
 /** Prepares a service without children for the edits. */
 function useTransactions(service, { Singular, Plural, singularVariable: row, pluralVariable: rows }) {
-  const insert = [`const ${row} = await insertRow(manager.getRepository(${Singular}), values);`, `return ${row};`];
-  const create = `create({ ...values }: Create${Singular}Dto`;
+  const insert = [`const ${row} = await insertRow(manager.getRepository(${Singular}), rest);`, `return ${row};`];
+  const create = `create({ ...rest }: Create${Singular}Dto`;
   if (service.has(`create(dto: Create${Singular}Dto, manager: EntityManager)`)) {
     service.replace(
       `create(dto: Create${Singular}Dto, manager: EntityManager): Promise<${Singular}> { return insertRow(manager.getRepository(${Singular}), dto); }`,
-      () => [`async ${create}, manager: EntityManager): Promise<${Singular}> {`, ...insert, '}'],
+      () => [`async ${create}, manager: EntityManager): Promise<${Singular}> {`, ...insert, '  }'],
     );
   } else {
     service.replace(

@@ -66,7 +66,7 @@ export class Source {
 
   reject(missing) {
     throw new SchematicsException(
-      `${this.path} was changed: ${missing} is missing. Add ${this.plural} by hand: docs/development.md#nested-rows. Nothing was written`,
+      `${this.path} differs from the generated code: ${missing} is missing. Add ${this.plural} by hand: docs/development.md#nested-rows. Nothing was written`,
     );
   }
 }
