@@ -19,8 +19,8 @@ const RESOURCES = [
   'order-notes --parent=orders --fields=text:text,data:json:optional,authorId:ref=products:optional',
   'recipes --folder=kitchen --fields=title:string,productId:ref=products --include',
   'steps --parent=recipe --fields=instruction:text',
-  'posts --fields=draft:boolean:optional',
-  'post-values --parent=posts --fields=code:string:optional:unique,a:int,b:bigint,c:boolean,d:uuid,e:date,f:datetime,g:email,h:url,i:enum=1st/2nd-best',
+  'articles --fields=draft:boolean:optional',
+  'article-values --parent=articles --fields=code:string:optional:unique,a:int,b:bigint,c:boolean,d:uuid,e:date,f:datetime,g:email,h:url,i:enum=1st/2nd-best',
   'payments --fields=orderId:ref=orders',
 ];
 
@@ -36,7 +36,7 @@ describe('children', () => {
 
   test('pass all checks without edits after npm run openapi', () => {
     passes('format:check', 'lint', 'types', 'unused', 'openapi:check', 'db:check');
-    const tests = ['api/(orders|recipes|posts|payments)', 'platform/(migrations|openapi)\\.'];
+    const tests = ['api/(orders|recipes|articles|payments)', 'platform/(migrations|openapi)\\.'];
     const { status, output } = clone.attempt('npm', 'test', '--', ...tests.map((name) => `test/${name}`));
     assert.equal(status, 0, output);
     assert.match(output, /^Test Suites: 11 passed/m);
@@ -126,7 +126,7 @@ describe('resource:remove', () => {
   });
 
   test('deletes the migrations of both tables', () => {
-    for (const name of ['payments', 'orders', 'recipes', 'posts', 'products']) {
+    for (const name of ['payments', 'orders', 'recipes', 'articles', 'products']) {
       const { status, output } = remove(name, '--delete-migration');
       assert.equal(status, 0, output);
     }

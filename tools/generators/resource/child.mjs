@@ -60,7 +60,7 @@ export function checkChildFields(fields, { plural, singularVariable, key }) {
 
 /** Returns the variables of the templates that differ from those of a resource. */
 export function childView(view, parent, tree) {
-  const { table, fields, references, targets } = view;
+  const { table, fields, references, targets, problems } = view;
   const { property, column, key } = parent;
   const support = `test/support/${parent.plural}.ts`;
   const isAsync = tree.exists(support) && tree.readText(support).includes(`async function ${parent.aSingular}(`);
@@ -84,6 +84,7 @@ export function childView(view, parent, tree) {
     ],
     three: `three${strings.capitalize(property)}`,
     awaits: targets.length > 0 ? 'await ' : '',
+    unknownOf: (field) => problems.find(({ constraint }) => constraint.name === field.constraint),
     lineValues: code.object(fields, lineValue),
   };
 }

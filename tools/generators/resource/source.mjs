@@ -13,29 +13,24 @@ export class Source {
     return patternOf(expected).test(this.text);
   }
 
-  /** Replaces the expected text, or rejects the file without it. */
+  /** Replaces the expected text; `replacement` gets the text of `…`. Rejects a file without the expected text. */
   replace(expected, replacement) {
     if (!this.has(expected)) this.reject(expected);
-    this.text = this.text.replace(patternOf(expected), (_, ...captured) => {
-      const parts = captured.map((part) => String(part).trim());
-      return [replacement(parts)].flat().filter(Boolean).join('\n');
-    });
+    this.text = this.text.replace(patternOf(expected), (_, others) => replacement(others));
   }
 
   /** Inserts text before the expected one. */
-  before(expected, lines) {
+  before(expected, text) {
     if (!this.has(expected)) this.reject(expected);
-    this.text = this.text.replace(
-      patternOf(expected),
-      (found) => `${lines.join('\n')}${lines.length > 1 ? '\n' : ''}${found}`,
-    );
+    this.text = this.text.replace(patternOf(expected), (found) => text + found);
   }
 
   /** Inserts members at the end of a class. */
-  endOfClass(name, lines) {
-    if (!this.has(`export class ${name} {`)) this.reject(`export class ${name} {`);
-    const end = this.text.indexOf('\n}\n', this.text.indexOf(`export class ${name} {`));
-    this.text = `${this.text.slice(0, end)}\n${lines.join('\n')}${this.text.slice(end)}`;
+  endOfClass(name, members) {
+    const start = `export class ${name} {`;
+    if (!this.has(start)) this.reject(start);
+    const end = this.text.indexOf('\n}\n', this.text.indexOf(start)) + 1;
+    this.text = `${this.text.slice(0, end)}${members}${this.text.slice(end)}`;
   }
 
   /** Imports names, in addition to those that the file imports from the module. */
