@@ -42,7 +42,9 @@ export function parentOf(options, { plural, table }, tree) {
 function rejectEmbedded(tree, { plural, singular }) {
   tree.getDir('src').visit((path) => {
     if (path.endsWith('.ts') && tree.readText(path).includes(`/${plural}/${singular}.dto.js'`))
-      throw new Error(`--parent: ${path.slice(1)} embeds ${plural}, without nested rows. Nothing was written`);
+      throw new Error(
+        `--parent: ${path.slice(1)} embeds ${plural}, and would omit the nested rows. Nothing was written`,
+      );
   });
 }
 

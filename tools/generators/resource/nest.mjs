@@ -140,6 +140,7 @@ function useTransactions(service, { Singular, Plural, singularVariable: row, plu
 
 function membersOf({ parent, property, words, Singular, references }, Property) {
   const { Singular: Parent, singularVariable: row, pluralVariable: rows, key } = parent;
+  const each = row === rows ? 'each' : row; // equipment
   const checks = references.map((field) => `await this.${checkName(field, Singular)}(manager, ${property});`);
   return `
   /** Replaces the ${words}. A later \`updatedAt\` increments the version, also if nothing else changes. */
@@ -159,7 +160,7 @@ function membersOf({ parent, property, words, Singular, references }, Property) 
     const where = { ${key}: In(${rows}.map(({ id }) => id)) };
     const rows = await manager.find(${Singular}, { where, order: { position: 'ASC' } });
     const byId = Map.groupBy(rows, ({ ${key} }) => ${key});
-    for (const ${row} of ${rows}) ${row}.${property} = byId.get(${row}.id) ?? [];
+    for (const ${each} of ${rows}) ${each}.${property} = byId.get(${each}.id) ?? [];
   }
 `;
 }

@@ -69,7 +69,7 @@ export class Source {
 /** Packages come before files. */
 const sortKey = (module) => (module.startsWith('.') ? `~${module}` : module);
 
-/** Matches the text with any whitespace and with Prettier's trailing commas. */
+/** Matches the text with any whitespace and line breaks, and with trailing commas. */
 function patternOf(text) {
   const tokens = text.match(/\w+|[^\s\w]/g).map((token) => {
     if (token === '…') return '([^{}]*?)';
