@@ -121,7 +121,7 @@ describe('resource:remove', () => {
       assert.equal(status, 0, output);
     }
     assert.ok(!existsSync(join(clone.folder, 'test/api/orders-lines.e2e-spec.ts')));
-    assert.doesNotMatch(read('docs/problems.md'), /order/);
+    assert.doesNotMatch(read('docs/problems.md'), /`order_/);
     passes('types', 'unused', 'db:check');
     reset();
   });

@@ -134,7 +134,7 @@ function viewOf(options, tree) {
     unique: fields.filter(({ unique }) => unique),
     optional: fields.filter(({ optional }) => optional),
     sorts,
-    indexes: indexesOf(names, { sorts, filters, searched }),
+    indexes: parent ? [] : indexesOf(names, { sorts, filters, searched }),
     isBounded: searched.length > 0 || filters.length > 1,
     filterNames: [...(searched.length > 0 ? ['q'] : []), ...filters.map(({ name }) => name)],
     ...{ folder, up: '../'.repeat(folder.split('/').length - 1) },
