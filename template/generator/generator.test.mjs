@@ -40,7 +40,7 @@ const RESOURCES = [
   ['news', 'news', 'text:text,draft:boolean:optional,weight:int:optional'],
   ['caches', 'caches', 'level:enum=1st/2nd-best:optional'],
   ['nodes', 'nodes', 'parentId:ref=nodes:optional'],
-  ['memberships', 'memberships', 'personId:ref=people:unique:ondelete=cascade'],
+  ['memberships', 'memberships', 'personId:ref=people:unique:ondelete=cascade,ownerId:ref=people:optional:unique'],
   ['user-addresses', 'user-addresses', 'line1:string,isoCode2:string,type:string,object:json,get:int'],
 ];
 

@@ -78,24 +78,22 @@ const DEVELOPMENT: Scaffolds = {
       }`,
   ],
   'Nested rows': [
-    (example) => `import { OneToMany, type Relation } from 'typeorm';
+    (example) => `import { OneToMany } from 'typeorm';
       class OrderLine { order!: Order }
       export class Order { ${example} }`,
     (example) => `import { Type } from 'class-transformer';
       import { ArrayMaxSize, IsArray, ValidateNested } from 'class-validator';
-      class OrderLineDto { product!: string }
+      class CreateOrderLineDto { product!: string }
       export class CreateOrderDto { ${example} }`,
-    (example) => `import type { EntityManager, Repository } from 'typeorm';
+    (example) => `import type { Repository } from 'typeorm';
       import { findForUpdate } from '../platform/database/find-for-update.js';
-      import { insertRow } from '../platform/database/insert-row.js';
+      import { insertRows } from '../platform/database/insert-row.js';
       import { withRetryableTransaction } from '../platform/database/retryable-transaction.js';
       import type { IfMatch } from '../platform/http/if-match.decorator.js';
-      import { Problem, type ProblemType } from '../platform/problems/problem.js';
+      import type { ProblemType } from '../platform/problems/problem.js';
       declare class OrderLine { id: string; orderId: string; position: number; product: string }
-      declare class Order { id: string; number: string; lines?: OrderLine[]; version: number; updatedAt: Date }
-      declare class OrderLineDto { product: string }
-      declare class CreateOrderDto { number: string; lines: OrderLineDto[] }
-      declare class UpdateOrderDto { number?: string; lines?: OrderLineDto[] }
+      declare class Order { id: string; number: string; lines: OrderLine[]; version: number; updatedAt: Date }
+      declare class UpdateOrderDto { number?: string; lines?: { product: string }[] }
       declare const orderNotFound: ProblemType;
       export class OrdersService {
         constructor(private readonly orders: Repository<Order>) {}

@@ -37,6 +37,12 @@ const schema = () =>
       ORDER BY 1, 2, 3`,
   );
 
+/** The foreign keys of nested rows, which no request violates: their parent is locked. */
+const keysOfNestedRows = () =>
+  sut.entityMetadatas
+    .flatMap(({ oneToManyRelations }) => oneToManyRelations)
+    .flatMap(({ inverseRelation }) => inverseRelation?.foreignKeys.map(({ name }) => name) ?? []);
+
 describe('the migrations', () => {
   it('create the schema that the entities describe', async () => {
     await sut.runMigrations({ transaction: 'each' });
@@ -66,7 +72,9 @@ describe('the migrations', () => {
         WHERE contype IN ('u', 'c', 'f', 'x') AND connamespace = 'public'::regnamespace AND conrelid <> 'migrations'::regclass`,
     );
     const mapped = [...problemCatalog.values()].flatMap(({ constraint }) => constraint?.name ?? []);
-    expect(mapped.toSorted()).toEqual(constraints.map(({ conname }) => conname).toSorted());
+    const names = constraints.map(({ conname }) => conname);
+    expect(mapped.filter((name) => !names.includes(name))).toEqual([]);
+    expect(names.filter((name) => ![...mapped, ...keysOfNestedRows()].includes(name))).toEqual([]);
   });
 
   it('create no foreign key that rejects a deletion without a problem for it', async () => {

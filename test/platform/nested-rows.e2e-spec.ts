@@ -19,7 +19,7 @@ import {
 } from 'typeorm';
 import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { findForUpdate } from '../../src/platform/database/find-for-update.js';
-import { insertRow } from '../../src/platform/database/insert-row.js';
+import { insertRow, insertRows } from '../../src/platform/database/insert-row.js';
 import { withRetryableTransaction } from '../../src/platform/database/retryable-transaction.js';
 import { ETagInterceptor } from '../../src/platform/http/etag.interceptor.js';
 import { IdDto } from '../../src/platform/http/id.dto.js';
@@ -38,8 +38,8 @@ class TestOrder {
   @Column({ type: 'text' })
   number!: string;
 
-  @OneToMany(() => TestOrderLine, ({ order }) => order)
-  lines?: Relation<TestOrderLine>[];
+  @OneToMany('TestOrderLine', 'order')
+  lines!: TestOrderLine[];
 
   @VersionColumn({ default: 1 })
   version!: number;
@@ -152,20 +152,20 @@ class TestOrdersController {
   ): Promise<ShownOrderDto> {
     return withRetryableTransaction(this.orders.manager, async (manager) => {
       const order = await findForUpdate(manager, TestOrder, { id, ifMatch, notFound: orderNotFound });
-      await manager.save(manager.merge(TestOrder, order, { ...changes, updatedAt: new Date() }));
+      manager.merge(TestOrder, order, changes);
       if (lines) {
         await manager.delete(TestOrderLine, { orderId: id });
         await this.insertLines(manager, id, lines);
+        order.updatedAt = new Date(Math.max(Date.now(), order.updatedAt.getTime() + 1));
       }
+      await manager.save(order);
       return this.show(await this.read(manager, id));
     });
   }
 
   private async insertLines(manager: EntityManager, orderId: string, lines: TestOrderLineDto[]): Promise<void> {
-    await manager.insert(
-      TestOrderLine,
-      lines.map((line, position) => ({ ...line, position, orderId })),
-    );
+    const rows = lines.map((line, position) => ({ ...line, position, orderId }));
+    await insertRows(manager.getRepository(TestOrderLine), rows);
   }
 
   private async read(manager: EntityManager, id: string): Promise<TestOrder> {
@@ -175,7 +175,7 @@ class TestOrdersController {
     return order;
   }
 
-  private show({ lines = [], ...order }: TestOrder): ShownOrderDto {
+  private show({ lines, ...order }: TestOrder): ShownOrderDto {
     return toDto(ShownOrderDto, { ...order, lines }, { lines: TestOrderLineDto });
   }
 }
@@ -211,6 +211,13 @@ describe('nested rows', () => {
     await patch().expect(412);
     await sut.http.get(`/test-orders/${body.id}`).set('If-None-Match', '"1"').expect(200, after);
     expect(await count('test_order_lines')).toBe(4);
+  });
+
+  it('increment the version also if the stored updatedAt is later than the clock', async () => {
+    const { body } = await post({ number: 'A-1', lines }).expect(201);
+    await sut.database.query(`UPDATE test_orders SET updated_at = '2999-12-31T23:59:59Z'`);
+    const patch = () => sut.http.patch(`/test-orders/${body.id}`).send({ lines: [] }).expect(200);
+    expect([(await patch()).body.version, (await patch()).body.version]).toEqual([2, 3]);
   });
 
   it('remain unchanged by a PATCH of their parent', async () => {

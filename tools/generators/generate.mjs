@@ -5,7 +5,7 @@ import { runCommand } from '../cli.mjs';
 
 const SCHEMATICS = 'node_modules/@angular-devkit/schematics-cli/bin/schematics.js';
 
-const USAGE = `Usage: npm run generate -- NAME [--fields=number:string:unique,customerId:ref=customers] [--folder=billing] [--idempotent] [--include | --tools] [--no-spec] [--dry-run] [--json]
+const USAGE = `Usage: npm run generate -- NAME [--fields=number:string:unique,customerId:ref=customers] [--folder=billing] [--idempotent] [--include | --tools] [--parent=orders] [--no-spec] [--dry-run] [--json]
 
 Writes a resource: entity, DTOs, service, controller, problems, migration and tests.
 
@@ -14,16 +14,19 @@ Writes a resource: entity, DTOs, service, controller, problems, migration and te
   --idempotent     POST accepts an Idempotency-Key
   --include        GET embeds referenced rows on request: ?include=customer
   --tools          writes tools for agents too: docs/mcp.md
+  --parent=NAME    rows that a resource contains, such as the lines of an order: written with it, without routes
   --no-spec        writes no tests
   --dry-run        prints the files and writes nothing
   --json           prints the files and the next commands as JSON
 
 Exit codes: 0 on success, 1 if nothing was written.`;
 
-await runCommand(USAGE, ({ fields, folder, ...flags }, [name]) => {
-  const given = Object.entries({ name, path: folder, fields }).filter(([, value]) => value);
+await runCommand(USAGE, ({ fields, folder, parent, ...flags }, [name]) => {
+  const given = Object.entries({ name, path: folder, fields, parent }).filter(([, value]) => value);
   const args = [...given.map(([option, value]) => `--${option}=${value}`), '--no-interactive'];
-  for (const flag of Object.keys(flags)) if (flag !== 'json') args.push(`--${flag}`);
+  // With Node 24, schematics reads --no-spec as --spec.
+  for (const flag of Object.keys(flags))
+    if (flag !== 'json') args.push(flag === 'no-spec' ? '--spec=false' : `--${flag}`);
   const { status, stdout, stderr } = spawnSync(process.execPath, [SCHEMATICS, '@app/schematics:resource', ...args], {
     encoding: 'utf8',
   });

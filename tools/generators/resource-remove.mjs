@@ -82,6 +82,15 @@ function findResource(name) {
     .filter((each) => files(`${each.folder}/*.entity.ts`).length > 0);
   const found = resources.find((resource) => resource.name === name);
   if (found) return found.folder;
+  const nested = files('src/*/**/*.entity.ts').find((file) =>
+    readFileSync(file, 'utf8').includes(`@Entity('${name.replaceAll('-', '_')}')`),
+  );
+  if (nested) {
+    const parent = resourceOf(nested);
+    throw new Error(
+      `${name} are nested rows of ${parent}. Remove ${parent}, or remove the rows by hand: docs/development.md#nested-rows`,
+    );
+  }
   throw new Error(
     `No resource is named ${name}. Resources: ${resources.map((each) => each.name).join(', ') || 'none'}`,
   );
@@ -141,7 +150,7 @@ async function dropTables(name, tables, own) {
   }
 }
 
-/** Deletes the migration that creates the tables, and later migrations of these tables only. */
+/** Deletes the migrations that create the tables, and later migrations of these tables only. */
 async function deleteMigrationsOf(name, tables) {
   const entities = files('src/**/*.entity.ts').map((file) => readFileSync(file, 'utf8'));
   const others = entities
@@ -149,7 +158,8 @@ async function deleteMigrationsOf(name, tables) {
     .filter((table) => !tables.includes(table));
   const mentions = (file, names) => names.some((table) => readFileSync(file, 'utf8').includes(`"${table}"`));
   const migrations = files(`${MIGRATIONS}/[0-9]*.ts`).filter((file) => mentions(file, tables));
-  const later = migrations.filter((file) => !file.endsWith(`-create-${name}.ts`));
+  const creates = (file) => tables.some((table) => file.endsWith(`-create-${table.replaceAll('_', '-')}.ts`));
+  const later = migrations.filter((file) => !creates(file));
   if (later.length === migrations.length || later.some((file) => mentions(file, others))) {
     const found = migrations.join(', ');
     throw new Error(

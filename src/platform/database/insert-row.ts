@@ -15,3 +15,11 @@ export async function insertRow<Row extends ObjectLiteral>(
   await repository.insert(row);
   return row;
 }
+
+/** Inserts rows with one statement, such as those that belong to another one. */
+export async function insertRows<Row extends ObjectLiteral>(
+  repository: Repository<Row>,
+  values: DeepPartial<NoInfer<Row>>[],
+): Promise<void> {
+  await repository.insert(repository.create(values));
+}

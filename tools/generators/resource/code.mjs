@@ -108,13 +108,13 @@ function includedProperty({ relation: name, target }) {
 }
 
 /** The imports of the DTOs: the names that their decorators and types use. */
-function dtoImports({ fields, filters, searched, enums, included, targets, singular, up }) {
+function dtoImports({ fields, filters, searched, enums, included, targets, singular, up, isChild }) {
   const properties = [
     ...fields.map(createProperty),
     ...filters.map(filterProperty),
     ...fields.map(shownProperty),
   ].join();
-  const always = ['ApiPropertyOptional', 'PartialType', 'IsIn', 'PageQueryDto'];
+  const always = isChild ? [] : ['ApiPropertyOptional', 'PartialType', 'IsIn', 'PageQueryDto'];
   const search = searched.length > 0 ? ['IsOptional', 'IsString', 'Length'] : [];
   const include = included.length > 0 ? ['IsOptional', 'PickType', 'ParseList'] : [];
   const used = new Set([

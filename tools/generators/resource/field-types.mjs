@@ -45,6 +45,7 @@ export const FIELD_TYPES = {
     validators: ['IsString()', 'Length(1, 10_000)'],
     sample: `'some ${words}'`,
     other: `'another ${words}'`,
+    each: (n) => `\`${words} \${${n}}\``,
     invalid: [`''`, `'x'.repeat(10_001)`, `'a \\0 byte'`, '5'],
     found: `'Found'`,
     searched: true,

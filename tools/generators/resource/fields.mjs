@@ -138,5 +138,5 @@ function targetOf(name, given, names, findResource) {
     throw new Error(`Field ${name}: ${error.message}`, { cause: error });
   }
   if (target.plural === names.plural) return names;
-  return { ...target, ...findResource(name, target) };
+  return { ...target, ...findResource(`Field ${name}`, target) };
 }

@@ -13,12 +13,14 @@ import {
 import { isEsmProject, ModuleDeclarator } from '@nestjs/schematics';
 import { format } from '../format.mjs';
 import { registerMigration } from '../migrations.mjs';
+import { checkChildFields, childView, parentOf } from './child.mjs';
 import { code } from './code.mjs';
 import { parseFields } from './fields.mjs';
 import { indexesOf } from './indexes.mjs';
 import { namesOf } from './names.mjs';
+import { nest } from './nest.mjs';
 import { addProblemRows, inUseProblem, problemsOf } from './problems.mjs';
-import { defineInUse, definesInUse, findResource, requireTestSupport, targetsOf } from './references.mjs';
+import { containsRows, defineInUse, definesInUse, findResource, requireTestSupport, targetsOf } from './references.mjs';
 
 const APP_MODULE = 'src/app.module.ts';
 const MIGRATIONS = 'src/migrations';
@@ -28,22 +30,23 @@ const DEFAULT_FIELDS = 'name:string';
 export function resource(options) {
   return (tree, context) => {
     const view = orReject(() => viewOf(options, tree));
-    const { plural, folder, timestamp, migration, problems } = view;
+    const { plural, folder, timestamp, migration, problems, parent } = view;
+    const kind = parent ? 'child/' : '';
     const undefinedInUse = view.restricting.filter((target) => !definesInUse(tree, target));
     const files = (from, to) => mergeWith(apply(url(`./files/${from}`), [applyTemplates(view), move(to)]));
     return chain([
-      files('src', folder),
-      files('migrations', MIGRATIONS),
-      options.spec === false ? noop() : files('test', 'test'),
+      files(`${kind}src`, folder),
+      files(`${kind}migrations`, MIGRATIONS),
+      options.spec === false ? noop() : files(`${kind}test`, 'test'),
       view.tools ? files('tools', folder) : noop(),
       view.tools && options.spec !== false ? files('tools-test', 'test') : noop(),
-      options.skipImport ? noop() : declareIn(APP_MODULE, view.Plural, folder),
+      parent ? nest(view) : options.skipImport ? noop() : declareIn(APP_MODULE, view.Plural, folder),
       edit(`${MIGRATIONS}/index.ts`, (text) => registerMigration(text, migration, `${timestamp}-create-${plural}`)),
       ...undefinedInUse.map(defineInUse),
       edit(PROBLEMS, (text) => addProblemRows(text, [...undefinedInUse.map(inUseProblem), ...problems])),
       format,
-      () => context.logger.info(costOf(view)),
-      () => context.logger.info(`Next: npm run openapi, then npm test -- test/api/${plural}`),
+      parent ? noop() : () => context.logger.info(costOf(view)),
+      () => context.logger.info(`Next: npm run openapi, then npm test -- test/api/${(parent ?? view).plural}`),
     ]);
   };
 }
@@ -72,8 +75,9 @@ function viewOf(options, tree) {
     throw new Error('A resource needs REST routes and a separate folder. Omit --crud, --type and --flat');
   }
   const names = namesOf(given);
-  const { fields, folder } = whatAndWhere(options, names, tree);
-  rejectTaken(tree, given, names, fields);
+  const parent = options.parent ? parentOf(options, names, tree) : undefined;
+  const { fields, folder } = whatAndWhere(options, names, tree, parent);
+  rejectTaken(tree, given, names, fields, parent);
   const references = fields.filter(({ target }) => target);
   const targets = targetsOf(references, folder);
   const restricting = targetsOf(
@@ -84,9 +88,10 @@ function viewOf(options, tree) {
     references.filter(({ optional }) => !optional),
     folder,
   );
-  if (options.spec !== false) targets.forEach((target) => requireTestSupport(tree, target));
+  if (options.spec !== false)
+    [...targets, ...(parent ? [parent] : [])].forEach((target) => requireTestSupport(tree, target));
 
-  const problems = problemsOf(names, fields);
+  const problems = problemsOf(names, fields, parent);
   for (const problem of problems) {
     rejectText(
       tree,
@@ -107,6 +112,11 @@ function viewOf(options, tree) {
     throw new Error(`${given}: --include needs a reference such as customerId:ref=customers. Nothing was written`);
   if (included.length > 0 && options.tools === true)
     throw new Error(`${given}: --include and --tools cannot be combined. Nothing was written`);
+  const nesting = included.find(({ target, isSelf }) => !isSelf && containsRows(tree, target));
+  if (nesting)
+    throw new Error(
+      `Field ${nesting.name}: --include does not embed the nested rows of ${nesting.target.plural}. Nothing was written`,
+    );
   const sameName = included.find(({ relation }) => relation === names.singularVariable);
   if (sameName)
     throw new Error(`Field ${sameName.name}: the resource has the name ${sameName.relation}. Use another name`);
@@ -116,7 +126,7 @@ function viewOf(options, tree) {
   const view = {
     ...names,
     ...{ fields, required, filters, searched, references, targets, restricting, builders, included },
-    nested: included.length > 0 ? ', INCLUDED' : '',
+    nested: included.length > 0 ? ', EMBEDDED' : '',
     ...{ isAsync, idempotent: options.idempotent === true, tools: options.tools === true },
     plain: fields.filter(({ target }) => !target),
     body: (values) => (isAsync ? `await ${names.aSingular}(sut, ${values})` : `${names.aSingular}(${values})`),
@@ -124,25 +134,26 @@ function viewOf(options, tree) {
     unique: fields.filter(({ unique }) => unique),
     optional: fields.filter(({ optional }) => optional),
     sorts,
-    indexes: indexesOf(names, { sorts, filters, searched }),
+    indexes: parent ? [] : indexesOf(names, { sorts, filters, searched }),
     isBounded: searched.length > 0 || filters.length > 1,
     filterNames: [...(searched.length > 0 ? ['q'] : []), ...filters.map(({ name }) => name)],
     ...{ folder, up: '../'.repeat(folder.split('/').length - 1) },
     ...{ timestamp, migration: `Create${names.Plural}${timestamp}` },
-    ...{ problems, notFound: problems[0].variable, inUse: inUse.map(({ variable }) => variable) },
+    ...{ problems, notFound: `${names.singularVariable}NotFound`, inUse: inUse.map(({ variable }) => variable) },
     conflicts: problems.flatMap(({ constraint, variable }) => (constraint ? [variable] : [])),
     change: code.object(fields.slice(0, 1), ({ other, target }) => other ?? `(await create${target.Singular}(sut)).id`),
     usesCount: built.includes('++count'),
     usesRandomUuid: built.includes('randomUUID()'),
   };
-  return { ...code, ...view, imports: code.dtoImports(view) };
+  const whole = parent ? childView(view, parent, tree) : view;
+  return { ...code, ...whole, imports: code.dtoImports(whole) };
 }
 
 /**
  * nest passes one argument after the name: the fields or a folder. It accepts no custom options. After `--`, it passes
  * `--fields=…` as that argument.
  */
-function whatAndWhere({ path = '', fields = '' }, names, tree) {
+function whatAndWhere({ path = '', fields = '' }, names, tree, owner) {
   const argument = path.replace(/^--fields=/, '');
   const areFields = argument.includes(':');
   if (areFields && fields) throw new Error('The fields are given twice. Use either the argument or --fields');
@@ -152,17 +163,23 @@ function whatAndWhere({ path = '', fields = '' }, names, tree) {
       `"${argument}" is not a list of fields and not a folder. Use fields such as number:string:unique,dueAt:datetime:optional`,
     );
   }
-  return {
-    fields: parseFields(fields || (areFields && argument) || DEFAULT_FIELDS, names, findResource(tree)),
-    folder: ['src', parent, names.plural].filter(Boolean).join('/'),
-  };
+  if (owner && parent) throw new Error('--parent and --folder cannot be combined. Nothing was written');
+  const parsed = parseFields(fields || (areFields && argument) || DEFAULT_FIELDS, names, findResource(tree));
+  if (owner) checkChildFields(parsed, owner);
+  return { fields: parsed, folder: owner?.folder ?? ['src', parent, names.plural].filter(Boolean).join('/') };
 }
 
 /** Rejects a name that an existing file, module, table, type or class has. */
-function rejectTaken(tree, given, names, fields) {
+function rejectTaken(tree, given, names, fields, parent) {
   const { plural, singular, table, Plural, Singular } = names;
   const folders = [given, singular, plural].map((folder) => `src/${folder}`);
-  const tests = [`test/api/${plural}.e2e-spec.ts`, `test/api/${plural}-tools.e2e-spec.ts`, `test/support/${plural}.ts`];
+  const ofChild = parent ? [`test/api/${parent.plural}-${parent.property}.e2e-spec.ts`] : [];
+  const tests = [
+    ...ofChild,
+    `test/api/${plural}.e2e-spec.ts`,
+    `test/api/${plural}-tools.e2e-spec.ts`,
+    `test/support/${plural}.ts`,
+  ];
   const taken = [
     ...folders.filter((path) => tree.getDir(path).subfiles.length > 0),
     ...tests.filter((path) => tree.exists(path)),

@@ -15,8 +15,8 @@ const MAX_IDENTIFIER = 63;
 /** Names that the generated files import or declare in addition to the resource's own. */
 const TAKEN_CLASSES = new Set(
   `App Array Body Boolean Check Column Controller Create CreateDateColumn Date Delete Entity EntityManager Env Error Get
-   HttpCode IdempotentRequest If IfMatch Index Injectable JoinColumn List Manager ManyToOne Map MigrationInterface Module
-   Number Object Page Param PartialType Patch Post PrimaryGeneratedColumn Problem Promise Query QueryRunner Record Relation
+   HttpCode IdempotentRequest If IfMatch In Index Injectable JoinColumn List Manager ManyToOne Map MigrationInterface Module
+   Number Object OneToMany Page Param PartialType Patch Post PrimaryGeneratedColumn Problem Promise Query QueryRunner Record Relation
    Repository Response Set SortKey String Symbol Test TestApp Type Unique Update UpdateDateColumn
    VersionColumn`.split(/\s+/),
 );

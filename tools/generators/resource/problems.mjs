@@ -1,10 +1,14 @@
 const capitalize = (text) => text[0].toUpperCase() + text.slice(1);
 const wordsOf = (column) => column.replaceAll('_', ' ');
 
-/** The problems of a resource: not found, a conflict for each unique field, and an unknown row for each reference. */
-export function problemsOf(names, fields) {
+/**
+ * The problems of a resource: not found, a conflict for each unique field, and an unknown row for each reference. Children
+ * are found with their parent, and their conflicts have the pointer of its property.
+ */
+export function problemsOf(names, fields, parent) {
   const { code, word, singularVariable, table } = names;
-  return [
+  const pointer = (name) => parent?.property ?? name;
+  const problems = [
     {
       variable: `${singularVariable}NotFound`,
       code: `${code}_not_found`,
@@ -20,7 +24,7 @@ export function problemsOf(names, fields) {
         code: `${code}_${column}_taken`,
         status: 409,
         title: `${capitalize(word)} ${name} already exists`,
-        constraint: { name: `UQ_${table}_${column}`, field: name },
+        constraint: { name: `UQ_${table}_${column}`, field: pointer(name) },
         remedy: `Choose another ${name}`,
       })),
     ...fields
@@ -32,12 +36,13 @@ export function problemsOf(names, fields) {
         title: `Unknown ${wordsOf(column.replace(/_id$/, ''))}`,
         constraint: {
           name: constraint,
-          field: name,
+          field: pointer(name),
           inUse: onDelete === 'RESTRICT' ? inUseProblem(target).variable : undefined,
         },
         remedy: `Send the id of ${target.aWord}`,
       })),
   ];
+  return parent ? problems.slice(1) : problems;
 }
 
 /** The problem of the deletion of a row that others reference. */

@@ -2,9 +2,9 @@
 import { posix } from 'node:path';
 import { inUseProblem } from './problems.mjs';
 
-/** Returns a function that finds the folder of a referenced resource by its entity. */
+/** Returns a function that finds the folder of a resource by its entity. The label of an option begins its errors. */
 export function findResource(tree) {
-  return (field, { plural, singular, table }) => {
+  return (label, { plural, singular, table }) => {
     const folders = [];
     tree.getDir('src').visit((path) => {
       if (path.endsWith('.entity.ts') && !path.startsWith('/src/platform/')) folders.push(posix.dirname(path));
@@ -12,11 +12,10 @@ export function findResource(tree) {
     const folder = folders.find((each) => posix.basename(each) === plural);
     const [entity, problems] = ['entity', 'problems'].map((part) => `${folder}/${singular}.${part}.ts`);
     if (!folder || !tree.exists(entity) || !tree.readText(entity).includes(`@Entity('${table}')`)) {
-      const known = folders.map((each) => posix.basename(each)).join(', ') || 'none';
-      throw new Error(`Field ${field}: no resource is named ${plural}. Resources: ${known}`);
+      const known = [...new Set(folders.map((each) => posix.basename(each)))].join(', ') || 'none';
+      throw new Error(`${label}: no resource is named ${plural}. Resources: ${known}`);
     }
-    if (!tree.exists(problems))
-      throw new Error(`Field ${field}: ${problems} with the problems of ${plural} is missing`);
+    if (!tree.exists(problems)) throw new Error(`${label}: ${problems} with the problems of ${plural} is missing`);
     return { folder: folder.slice(1) };
   };
 }
@@ -36,6 +35,10 @@ export function requireTestSupport(tree, { plural, Singular }) {
   if (tree.exists(file) && tree.readText(file).includes(`function create${Singular}(`)) return;
   throw new Error(`The tests need create${Singular}() in ${file}: write it, or use --no-spec. Nothing was written`);
 }
+
+/** Whether the resource contains rows of another table: see nest.mjs. */
+export const containsRows = (tree, { folder, singular }) =>
+  tree.readText(`${folder}/${singular}.entity.ts`).includes('@OneToMany(');
 
 /** Whether the deletion of a referenced row of the resource has a problem. */
 export const definesInUse = (tree, target) =>
