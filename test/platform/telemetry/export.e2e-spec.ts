@@ -275,6 +275,8 @@ describe('a collector', () => {
   it('that is down does not fill the memory: the queue is limited', async () => {
     receiver.respond = () => undefined;
     const { url } = await start({ OTEL_EXPORTER_OTLP_TIMEOUT: '60000', SHUTDOWN_TIMEOUT_MS: '1000' });
+    await fetch(url);
+    await until(() => receiver.requests.length === 1); // the batch that waits for its response
     const get = (connection: string) => `GET / HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`;
     const responses = await text(await openRaw(url, get('keep-alive').repeat(2_399) + get('close')));
     expect(responses.match(/HTTP\/1\.1 \d/g)).toHaveLength(2_400);
