@@ -16,7 +16,7 @@ const exporterTo = (url: string) =>
     loadEnv({
       DATABASE_URL: 'postgresql://127.0.0.1:1/none',
       OTEL_EXPORTER_OTLP_ENDPOINT: url,
-      OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+      OTEL_EXPORTER_OTLP_TIMEOUT: '2000',
     }),
   );
 
