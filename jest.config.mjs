@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** The settings of both projects. ES modules: https://jestjs.io/docs/ecmascript-modules */
 const shared = {
   roots: ['<rootDir>/src', '<rootDir>/test'],
@@ -55,5 +57,6 @@ export default {
     './src/platform/': { lines: 90 },
     './src/platform/**/*.ts': { lines: 60 },
   },
-  maxWorkers: '100%', // by default Jest leaves one core unused, but the tests mostly wait
+  // By default Jest leaves one core unused, but the tests also wait: for timeouts, retries and programs.
+  maxWorkers: Math.max(4, availableParallelism()),
 };

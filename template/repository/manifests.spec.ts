@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
-import { placeholders, readManifest, typeErrors } from '../../test/support/manifests.js';
+import { typeErrors } from '../../test/support/manifest-types.js';
+import { placeholders, readManifest } from '../../test/support/manifests.js';
 
 it.each(
   (['Service', 'Job'] as const).flatMap((type) =>

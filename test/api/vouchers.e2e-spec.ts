@@ -225,19 +225,6 @@ describe('GET /v1/vouchers', () => {
     },
   );
 
-  it.each(['active=true&redeemable=false', 'q=common', 'q=%25%25%25'])(
-    'rejects %s with 422 if no page is among the rows that it may read',
-    async (query) => {
-      await sut.database.query(
-        `INSERT INTO vouchers (code, description, max_redemptions, active, created_at)
-         SELECT 'ROW-' || n, CASE WHEN n % 2 = 0 THEN 'common' ELSE 'rare' END, 1, n % 2 = 1, now() + n % 2 * interval '1 day'
-           FROM generate_series(1, 20004) AS n`,
-      );
-      const { body } = await sut.http.get(`/v1/vouchers?${query}`).expect(422);
-      expect(body.code).toBe('query_too_broad');
-    },
-  );
-
   it.each([
     ['an unknown sort', 'sort=password'],
     ['an empty q', 'q='],
@@ -246,6 +233,25 @@ describe('GET /v1/vouchers', () => {
   ])('rejects %s with 400', async (_, query) => {
     await sut.http.get(`/v1/vouchers?${query}`).expect(400);
   });
+});
+
+describe('GET /v1/vouchers with more rows than it may read', () => {
+  beforeAll(async () => {
+    await sut.database.query('TRUNCATE vouchers CASCADE');
+    await sut.database.query(
+      `INSERT INTO vouchers (code, description, max_redemptions, active, created_at)
+       SELECT 'ROW-' || n, CASE WHEN n % 2 = 0 THEN 'common' ELSE 'rare' END, 1, n % 2 = 1, now() + n % 2 * interval '1 day'
+         FROM generate_series(1, 20004) AS n`,
+    );
+  });
+
+  it.each(['active=true&redeemable=false', 'q=common', 'q=%25%25%25'])(
+    'rejects %s with 422 if no page is among them',
+    async (query) => {
+      const { body } = await sut.http.get(`/v1/vouchers?${query}`).expect(422);
+      expect(body.code).toBe('query_too_broad');
+    },
+  );
 });
 
 describe('expiry', () => {

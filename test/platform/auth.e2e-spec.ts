@@ -261,7 +261,7 @@ describe('an API key', () => {
     await me(sut.apiKey).expect(200);
     const cache = Reflect.get(sut.app.get(ApiKeysService), 'verified') as Map<string, unknown>;
     const before = cache.size;
-    await Promise.all(Array.from({ length: 200 }, () => me(createApiKey().key).expect(401)));
+    await Promise.all(Array.from({ length: 20 }, () => me(createApiKey().key).expect(401)));
     expect(cache.size).toBe(before);
   });
 

@@ -89,7 +89,7 @@ describe('GET /health/ready', () => {
   it('queries the database at most once a second', async () => {
     const queried = new Set<string>();
     const startedAt = performance.now();
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 10; round++) {
       await Promise.all(Array.from({ length: 30 }, () => probe('ready')));
       queried.add(await lastQueried());
     }

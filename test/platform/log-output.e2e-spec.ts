@@ -5,7 +5,7 @@ import { until } from '../support/until.js';
 
 /** The longest log lines have 8 kB, so these are more than the buffer holds. */
 const LONG_PATH = `/${'x'.repeat(12_000)}`;
-const REQUESTS = 800;
+const REQUESTS = 300;
 
 let database: TestDatabase;
 let program: Program;

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Body, Controller, HttpCode, ParseFilePipe, Post, Req, UploadedFile, UseInterceptors } from '@nestjs/common';
 import { FileInterceptor } from '@nestjs/platform-express';
 import { ApiBody, ApiConsumes } from '@nestjs/swagger';
@@ -19,6 +19,7 @@ import { unsupportedMediaType } from '../../src/platform/problems/problem-types.
 import { advanceClock } from '../support/clock.js';
 import { openRaw, type RawResponse, readResponses } from '../support/raw-http.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
 const MEGABYTE = 1024 ** 2;
@@ -112,19 +113,23 @@ class ImportsController {
   }
 }
 
+let database: TestDatabase;
 let sut: TestApp;
 let sockets: Socket[] = [];
-const start = async (env: NodeJS.ProcessEnv = {}) => {
-  sut = await createTestApp({ controllers: [ImportsController], env });
+const start = async (env: NodeJS.ProcessEnv = {}, log?: (line: string) => void) => {
+  sut = await createTestApp({ controllers: [ImportsController], database, env, log });
 };
+beforeAll(async () => {
+  database = await createTestDatabase();
+});
+afterAll(() => database.drop());
 beforeEach(() => {
   consumers = [];
   hold = undefined;
 });
-afterEach(async () => {
+afterEach(() => {
   jest.restoreAllMocks();
   for (const socket of sockets.splice(0)) socket.destroy();
-  await sut.close();
 });
 
 function form(parts: Record<string, string | Blob>): FormData {
@@ -159,7 +164,8 @@ async function startUpload({ path = '/imports', headers = BOUNDARY, body = PART 
 const RAW = { path: '/imports/raw', headers: 'Content-Type: application/octet-stream\r\n', body: '' };
 
 describe('multipart/form-data', () => {
-  beforeEach(() => start());
+  beforeAll(() => start());
+  afterAll(() => sut.close());
 
   it('streams a file to its consumer, and validates the fields', async () => {
     const response = await upload(form({ title: 'May', file: csv(1000) }));
@@ -243,13 +249,11 @@ describe.each([
   ['of a form', {}],
   ['of a handler that reads the request', RAW],
 ])('a stream %s', (_, options) => {
+  afterEach(() => sut.close());
+
   it('ends when the client aborts', async () => {
     const lines: string[] = [];
-    sut = await createTestApp({
-      controllers: [ImportsController],
-      env: { LOG_LEVEL: 'warn' },
-      log: (line) => lines.push(line),
-    });
+    await start({ LOG_LEVEL: 'warn' }, (line) => lines.push(line));
     const { socket } = await startUpload(options);
     socket.destroy();
     await until(() => consumers[0]?.ended === 'failed');
@@ -274,14 +278,14 @@ describe.each([
   });
 
   it('may take longer than HANDLER_TIMEOUT_MS and the request timeout of Node', async () => {
-    await start({ HANDLER_TIMEOUT_MS: '100' });
+    await start({ HANDLER_TIMEOUT_MS: '500' });
     const connection = once(sut.app.getHttpServer(), 'connection');
     const { socket, responses, write } = await startUpload(options);
     const [serverSide] = await connection;
     const startedAt = performance.now();
     await until(() => {
       write('a line');
-      return performance.now() - startedAt > 300;
+      return performance.now() - startedAt > 1_000;
     });
     const timeout = Object.assign(new Error('Request timeout'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
     sut.app.getHttpServer().emit('clientError', timeout, serverSide);
@@ -322,10 +326,14 @@ describe.each([
   });
 });
 
-it('a chunked stream above its maximum size ends with 413', async () => {
-  await start();
-  const { responses, write } = await startUpload(RAW);
-  for (let count = 0; count < 11; count++) write('a'.repeat(MEGABYTE));
-  expect(await responses).toMatchObject([{ status: 413 }]);
-  await until(() => consumers[0]?.ended === 'failed');
+describe('a chunked stream', () => {
+  afterEach(() => sut.close());
+
+  it('ends with 413 above its maximum size', async () => {
+    await start();
+    const { responses, write } = await startUpload(RAW);
+    for (let count = 0; count < 11; count++) write('a'.repeat(MEGABYTE));
+    expect(await responses).toMatchObject([{ status: 413 }]);
+    await until(() => consumers[0]?.ended === 'failed');
+  });
 });

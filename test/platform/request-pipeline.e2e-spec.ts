@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Body, Controller, Get, Post } from '@nestjs/common';
 import { IsString } from 'class-validator';
 import { Public, RequireScopes } from '../../src/platform/auth/auth.decorators.js';
 import { givenApiKey } from '../support/credentials.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
+import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
 const LIMIT = 5;
@@ -46,13 +47,18 @@ class PipelineController {
   }
 }
 
+let database: TestDatabase;
 let sut: TestApp;
 let key: string;
 const sockets: Socket[] = [];
 const start = async (env: NodeJS.ProcessEnv) => {
-  sut = await createTestApp({ env, controllers: [PipelineController] });
-  key = await givenApiKey(sut.database);
+  sut = await createTestApp({ database, env, controllers: [PipelineController] });
 };
+beforeAll(async () => {
+  database = await createTestDatabase();
+  key = await givenApiKey(database);
+});
+afterAll(() => database.drop());
 
 /** Sends text over a new connection and returns the connection. */
 function send(message: string): Socket {

@@ -152,7 +152,8 @@ describe('runMigrations', () => {
     };
     await until(isBuilding);
     while (await isBuilding()) {
-      await database.query(`INSERT INTO notes VALUES ('${'b'.repeat(++writes)}')`);
+      // The index needs 50 ms for each new row, so faster writes would extend the build without limit.
+      await database.query(`INSERT INTO notes SELECT '${'b'.repeat(++writes)}' FROM pg_sleep(0.05)`);
       await database.query(`UPDATE notes SET text = 'c' WHERE text = 'b'`);
     }
     await built;

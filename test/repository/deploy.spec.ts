@@ -5,7 +5,8 @@ import type { run_v1 } from '@googleapis/run';
 import { loadDatabaseEnv, loadEnv } from '../../src/platform/config/env.js';
 import { requiredEnv } from '../support/required-env.mjs';
 import { readEnvironments, readSchedules } from '../../tools/doctor/lists.mjs';
-import { knownAnnotations, parseJob, parseService, readManifest, typeErrors } from '../support/manifests.js';
+import { knownAnnotations, typeErrors } from '../support/manifest-types.js';
+import { parseJob, parseService, readManifest } from '../support/manifests.js';
 
 /**
  * `SHOW max_connections` of the database: PostgreSQL's default. Cloud SQL's depends on the memory of the machine:

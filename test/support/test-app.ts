@@ -51,6 +51,7 @@ export async function createTestApp({
     NODE_ENV: 'test',
     LOG_LEVEL: 'silent',
     RATE_LIMIT_PER_MINUTE: '0',
+    DATABASE_POOL_ACQUIRE_TIMEOUT_MS: '10000', // other test files use the CPU at the same time
     DATABASE_URL: database.url,
     ...env,
   });

@@ -1,10 +1,10 @@
 // Imports no other TypeScript file, so that Node can run it without Jest for test/browser, test/container and test/fuzz.
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, Pool } from 'pg';
 
 export interface TestDatabase {
   url: string;
-  /** Runs SQL on a connection separate from the application's pool. */
+  /** Runs SQL on a connection that the application does not use. */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /** Runs SQL in a transaction that stays open and keeps its locks until `release()`. */
   hold(sql: string, parameters?: unknown[]): Promise<{ release(): Promise<void> }>;
@@ -31,16 +31,13 @@ export async function createTestDatabase({ empty = false, locale = '' } = {}): P
   const copy = empty ? '' : `TEMPLATE ${TEST_TEMPLATE} STRATEGY file_copy`;
   const options = locale ? `TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '${locale}'` : copy;
   await server.query(`CREATE DATABASE ${name} ${options}`);
+  const openPool = () => new Pool({ connectionString: direct, idleTimeoutMillis: 0 }).on('error', () => undefined);
+  let pool = openPool();
 
   const database: TestDatabase = {
     url: url.href,
     async query(sql, parameters) {
-      const client = await connect(direct);
-      try {
-        return (await client.query(sql, parameters)).rows;
-      } finally {
-        await client.end();
-      }
+      return (await pool.query(sql, parameters)).rows;
     },
     async hold(sql, parameters) {
       const client = await connect(direct);
@@ -53,6 +50,8 @@ export async function createTestDatabase({ empty = false, locale = '' } = {}): P
       return (await server.query(waiting, [name])).rowCount ?? 0;
     },
     async whileDown(work) {
+      await pool.end();
+      pool = openPool();
       await server.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
       await server.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
       try {
@@ -62,6 +61,7 @@ export async function createTestDatabase({ empty = false, locale = '' } = {}): P
       }
     },
     async drop() {
+      await pool.end();
       await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
       await server.end();
     },

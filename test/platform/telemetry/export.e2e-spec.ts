@@ -1,15 +1,17 @@
 // Runs dist/main.js, because the bundle loads OpenTelemetry only on demand.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createApiKey } from '../../../src/platform/auth/api-key.js';
 import { createCertificate } from '../../support/certificate.js';
 import { givenApiKey } from '../../support/credentials.js';
 import { type OtlpReceiver, partialSuccess, startOtlpReceiver } from '../../support/otlp-receiver.js';
 import { type Program, startProgram } from '../../support/program.js';
+import { openRaw } from '../../support/raw-http.js';
 import { createTestDatabase, type TestDatabase } from '../../support/test-database.js';
 import { until } from '../../support/until.js';
 
@@ -239,32 +241,15 @@ describe('a collector', () => {
     await until(() => lines.some(({ message }) => message.endsWith('/v1/traces: no access token from 127.0.0.1:1')));
   });
 
-  type Respond = (request: IncomingMessage, response: ServerResponse) => void;
-  const status =
-    (code: number, headers: Record<string, string> = {}): Respond =>
-    (_request, response) =>
-      void response.writeHead(code, headers).end();
-
-  it.each<[string, number, Respond]>([
-    ['responds 429', 2, status(429, { 'Retry-After': '0.1' })],
-    ['responds 503', 2, status(503, { 'Retry-After': '0.1' })],
-    ['responds 503 with a date', 2, status(503, { 'Retry-After': 'Wed, 21 Oct 2115 07:28:00 GMT' })],
-    ['closes the connection', 2, (request) => void request.socket.destroy()],
-    ['does not respond', 2, () => undefined],
-    ['responds with something else than HTTP', 2, (request) => void request.socket.end('nonsense')],
-    ['switches protocols', 2, status(101, { Connection: 'Upgrade', Upgrade: 'websocket' })],
-    ['responds with more headers than Node accepts', 2, status(200, { 'X-Large': 'x'.repeat(20_000) })],
-    ['responds 400', 1, status(400)],
-    ['redirects', 1, status(307, { Location: 'http://127.0.0.1:1' })],
-  ])('that %s gets each batch %i times, and no request fails', async (_, attempts, respond) => {
-    receiver.respond = respond;
+  it('that does not respond gets each batch twice, and no request fails', async () => {
+    receiver.respond = () => undefined;
     const { url, lines } = await start({ OTEL_EXPORTER_OTLP_TIMEOUT: '300' });
     await fetch(url);
     await until(() => lines.some(({ severity }) => severity === 'WARNING'));
     const responses = await Promise.all(Array.from({ length: 50 }, () => fetch(url)));
     expect(responses.every(({ ok }) => ok)).toBe(true);
     const [first] = receiver.requests;
-    expect(receiver.requests.filter(({ body }) => body.equals(first!.body))).toHaveLength(attempts);
+    expect(receiver.requests.filter(({ body }) => body.equals(first!.body))).toHaveLength(2);
     const warning = lines.find(({ severity }) => severity === 'WARNING')!;
     expect(warning.message).toMatch(new RegExp(`^Failed to export 1 batches to ${receiver.url}/v1/traces: \\S+`));
     expect(warning).not.toHaveProperty('requestId');
@@ -318,7 +303,11 @@ describe('a collector', () => {
   it('that is down does not fill the memory: the queue is limited', async () => {
     receiver.respond = () => undefined;
     const { url } = await start({ OTEL_EXPORTER_OTLP_TIMEOUT: '60000', SHUTDOWN_TIMEOUT_MS: '1000' });
-    for (let round = 0; round < 48; round++) await Promise.all(Array.from({ length: 50 }, () => fetch(url)));
+    await fetch(url);
+    await until(() => receiver.requests.length === 1); // the batch that waits for its response
+    const get = (connection: string) => `GET / HTTP/1.1\r\nHost: x\r\nConnection: ${connection}\r\n\r\n`;
+    const responses = await text(await openRaw(url, get('keep-alive').repeat(2_399) + get('close')));
+    expect(responses.match(/HTTP\/1\.1 \d/g)).toHaveLength(2_400);
     receiver.respond = undefined;
     await sut!.stop();
     expect(receiver.spans.length).toBeGreaterThan(1_000);
