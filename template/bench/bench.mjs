@@ -38,7 +38,7 @@ const FULL = {
   names: NAMES,
   rounds: 3,
   cold: { starts: 4 },
-  cpu: { warmUp: 5_000, windows: 4, requests: 1_000 },
+  cpu: { warmUp: 10_000, windows: 4, requests: 1_000 },
   latency: { warmUp: 10, seconds: 6 },
 };
 /** Excludes Fastify, which has no goals. */

@@ -1,6 +1,7 @@
 // Starts each measured service in a separate process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -47,9 +48,13 @@ export const VARIANTS = {
 /** Returns the title of a service or variant. */
 export const titleOf = (name) => (SERVICES[name] ?? VARIANTS[name]).title;
 
+/** Those of the deployed service, because they determine the memory of every Node process. */
+const [, NODE_OPTIONS] = /^NODE_OPTIONS +all +plain +(.*)$/m.exec(readFileSync('deploy/settings.txt', 'utf8'));
+
 /** Environment of all services. The limits of this service are off, because the baselines have none. */
 const SETTINGS = {
   NODE_ENV: 'production',
+  NODE_OPTIONS,
   HOST: '127.0.0.1',
   DATABASE_POOL_MAX: '10',
   LOG_LEVEL: 'info',
