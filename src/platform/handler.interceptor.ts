@@ -46,14 +46,18 @@ export class HandlerInterceptor implements NestInterceptor {
     return new Observable((subscriber) => {
       const fail = (error: unknown) => subscriber.error(error);
       const handle = (onError: (error: unknown) => void) => {
-        let result: Observable<unknown> = EMPTY;
-        subscriber.add(
-          next.handle().subscribe({
-            next: (body) => (result = startStream(body, response)),
-            error: onError,
-            complete: () => result.subscribe(subscriber),
-          }),
-        );
+        let start = (): Observable<unknown> => EMPTY;
+        const send = {
+          next: (body: unknown) => subscriber.next(body),
+          error: onError,
+          complete: () => subscriber.complete(),
+        };
+        const handled = next.handle().subscribe({
+          next: (body) => (start = () => startStream(body, response)),
+          error: onError,
+          complete: () => subscriber.add(start().subscribe(send)),
+        });
+        subscriber.add(handled);
       };
       // A failover leaves only dead connections in the pool.
       const retry = (error: unknown) => {

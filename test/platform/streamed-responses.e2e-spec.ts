@@ -20,7 +20,7 @@ import {
 } from '@nestjs/common';
 import type { NextFunction, Response } from 'express';
 import { Observable, Subject } from 'rxjs';
-import { DataSource } from 'typeorm';
+import { DataSource, QueryFailedError } from 'typeorm';
 import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { Problem } from '../../src/platform/problems/problem.js';
 import { notFound } from '../../src/platform/problems/problem-types.js';
@@ -71,6 +71,8 @@ class RowsService {
 
 const subscriptions: Subject<MessageEvent>[] = [];
 let unsubscribed = 0;
+/** The number of calls of a handler whose first stream fails. */
+let attempts = 0;
 
 @Controller('streams')
 @Public()
@@ -101,6 +103,16 @@ class StreamsController {
   streamable(@Param('name') name: string): StreamableFile {
     const path = join(FILES, name);
     return new StreamableFile(fs.createReadStream(path), { length: statSync(path).size });
+  }
+
+  @Get('interrupted')
+  interrupted(): StreamableFile {
+    const error = attempts++ === 0 && new QueryFailedError('SELECT', [], new Error('Connection terminated'));
+    const read = async function* () {
+      if (error) throw error;
+      yield 'rows';
+    };
+    return new StreamableFile(Readable.from(read(), { objectMode: false }));
   }
 
   @Sse('events')
@@ -219,6 +231,12 @@ describe('a file', () => {
     expect(missing.headers).not.toHaveProperty('content-disposition');
     const outside = await sut.anonymous.get('/streams/files/..%2F..%2Fetc%2Fpasswd').expect(403);
     expect(outside.body).toMatchObject({ code: 'forbidden' });
+  });
+
+  it('that loses its database connection before the first bytes is read again', async () => {
+    const response = await fetch(`${sut.url}/streams/interrupted`);
+    expect(await response.text()).toBe('rows');
+    expect(attempts).toBe(2);
   });
 
   it('without the requested range is a problem', async () => {

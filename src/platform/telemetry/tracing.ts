@@ -44,11 +44,13 @@ export function traceRequests(tracer: Tracer, recordRequest?: RecordRequest): Re
     );
     const { traceId, spanId } = span.spanContext();
     if (span.isRecording()) request.trace = { traceId, spanId, sampled: isSampled(span) };
-    response.once('close', () => {
-      const attributes = attributesOf(request, response);
-      recordRequest?.(attributes, (performance.now() - startedAt) / 1_000);
-      endRequest(span, attributes, request);
-    });
+    if (span.isRecording() || recordRequest) {
+      response.once('close', () => {
+        const attributes = attributesOf(request, response);
+        recordRequest?.(attributes, (performance.now() - startedAt) / 1_000);
+        endRequest(span, attributes, request);
+      });
+    }
     context.with(trace.setSpan(ROOT_CONTEXT, span), next);
   };
 }
