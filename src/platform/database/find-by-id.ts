@@ -14,8 +14,8 @@ const ALIAS = 'r';
 const statements = new WeakMap<EntityMetadata, string>();
 
 /**
- * Returns a row by its id, or null, like `repository.findOneBy({ id })`, with half of the CPU time: TypeORM builds the SQL once
- * per entity instead of once per call, and outside of a transaction the statement runs without TypeORM's query runner.
+ * Returns a row by its id, or null, like `repository.findOneBy({ id })`, with half of the CPU time. TypeORM builds the SQL once
+ * per entity instead of once per call. Outside of a transaction, the statement runs without TypeORM's query runner.
  */
 export async function findById<Row extends ObjectLiteral & { id: string }>(
   repository: Repository<Row>,
