@@ -100,7 +100,9 @@ const run = (program, ...args) =>
   });
 
 async function start(folder, databaseUrl = server.url) {
-  const target = { program: join(folder, 'main.js'), env: { HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0' } };
+  // The balancer needs a moment to see the failed readiness. Cloud Run stops routing requests before SIGTERM.
+  const env = { HOST: '127.0.0.1', RATE_LIMIT_PER_MINUTE: '0', SHUTDOWN_DELAY_MS: '1000' };
+  const target = { program: join(folder, 'main.js'), env };
   const service = await Service.start(target, { databaseUrl });
   services.add(service);
   return service;
