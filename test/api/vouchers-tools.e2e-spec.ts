@@ -43,7 +43,8 @@ describe.each(['2026-07-28', '2025-11-25'] as const)(
     it('are listed with closed schemas', async () => {
       expect(client.getNegotiatedProtocolVersion()).toBe(revision);
       const { tools } = await client.listTools();
-      expect(tools.map(({ name }) => name)).toEqual([
+      const names = tools.map(({ name }) => name).filter((name) => name.startsWith('vouchers_'));
+      expect(names).toEqual([
         'vouchers_create',
         'vouchers_get',
         'vouchers_list',
