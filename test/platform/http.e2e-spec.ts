@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { Controller, Get, Res } from '@nestjs/common';
+import type { AddressInfo } from 'node:net';
+import { Controller, Get, Param, Res } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Response } from 'express';
+import express, { type Response } from 'express';
+import supertest from 'supertest';
 import { Public } from '../../src/platform/auth/auth.decorators.js';
 import { createTestApp, type TestApp } from '../support/test-app.js';
 
@@ -19,15 +21,55 @@ class PartialController {
   }
 }
 
+/** Responses with JSON, for the service and for Express on its own. */
+const RESPONSES: Record<string, (response: Response) => unknown> = {
+  object: (response) => response.status(201).json({ name: 'Zoë 😀', at: new Date(0), none: undefined }),
+  long: (response) => response.json(['ü'.repeat(5_000)]),
+  null: (response) => response.json(null),
+  'value without JSON': (response) => response.json({ toJSON: () => undefined }),
+  'own type': (response) => response.type('application/hal+json').json({ a: 1 }),
+  'no content': (response) => response.status(204).json({ a: 1 }),
+  unmodified: (response) => response.set('Last-Modified', new Date(0).toUTCString()).json({ a: 1 }),
+};
+
+@Controller('responses')
+@Public()
+class ResponsesController {
+  @Get(':name')
+  send(@Param('name') name: string, @Res() response: Response): void {
+    RESPONSES[name]!(response);
+  }
+}
+
 let sut: TestApp;
 let withCors: TestApp;
 beforeAll(async () => {
-  sut = await createTestApp({ controllers: [PartialController] });
+  sut = await createTestApp({ controllers: [PartialController, ResponsesController] });
   withCors = await createTestApp({ env: { CORS_ORIGINS: `${ORIGIN},https://admin.example.com` } });
 });
 afterAll(async () => {
   await sut.close();
   await withCors.close();
+});
+
+describe('response.json()', () => {
+  const bare = express()
+    .disable('etag')
+    .get('/responses/:name', ({ params }, response) => void RESPONSES[params.name]!(response));
+  const server = bare.listen(0, '127.0.0.1');
+  afterAll(() => void server.close());
+
+  describe.each(['get', 'head'] as const)('of %s', (method) => {
+    it.each(Object.keys(RESPONSES))('sends the same as Express: %s', async (name) => {
+      // Not fetch(), which adds Cache-Control: no-cache to a conditional request.
+      const ask = async (origin: string) => {
+        const request = supertest(origin)[method](`/responses/${name}`);
+        const { status, headers, text: body } = await request.set('If-Modified-Since', new Date(0).toUTCString());
+        return [status, headers['content-type'], headers['content-length'], headers['last-modified'], body];
+      };
+      expect(await ask(sut.url)).toEqual(await ask(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+    });
+  });
 });
 
 describe('CORS', () => {

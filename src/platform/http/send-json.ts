@@ -12,10 +12,10 @@ export function sendJsonFaster(app: NestExpressApplication): void {
   const { response } = app.getHttpAdapter().getInstance();
   const { json } = response;
   response.json = function (this: Response, body: unknown) {
-    if (body === undefined || SPECIAL.has(this.statusCode) || this.hasHeader('Content-Type') || this.req.fresh) {
-      return json.call(this, body);
-    }
-    const text = JSON.stringify(body);
+    const isUsual = !SPECIAL.has(this.statusCode) && !this.hasHeader('Content-Type') && !this.req.fresh;
+    // Undefined for a value without JSON, which the type of the function omits.
+    const text = isUsual ? (JSON.stringify(body) as string | undefined) : undefined;
+    if (text === undefined) return json.call(this, body);
     this.setHeader('Content-Type', 'application/json; charset=utf-8');
     this.setHeader('Content-Length', Buffer.byteLength(text));
     return this.end(text);
