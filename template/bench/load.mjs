@@ -87,7 +87,7 @@ export async function openLoop({ url }, requests, rate, seconds) {
   for (let sent = 0; sent < total && underWay.size < OVERLOADED; await sleep(1)) {
     for (; sent < total && dueAt(sent) <= performance.now(); sent++) {
       const due = dueAt(sent);
-      const second = Math.floor((due - startedAt) / 1000);
+      const second = Math.floor(sent / rate); // the difference of two times would have a rounding error
       const answer = send(url, requests[sent % requests.length], agent)
         .then(() => latencies[second].push(performance.now() - due))
         .catch((error) => {
