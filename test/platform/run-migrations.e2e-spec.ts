@@ -93,6 +93,18 @@ describe('runMigrations', () => {
     expect(lines.at(-1)).toContain('Applied Second1000000000002');
   });
 
+  it('waits for the lock of an autovacuum without blocking requests', async () => {
+    await run(CreateNotes1);
+    const vacuum = await database.hold('LOCK TABLE notes IN SHARE UPDATE EXCLUSIVE MODE');
+    const migrated = run(CreateNotes1, migrationOf('ALTER TABLE notes ADD COLUMN done boolean'));
+    const isWaiting = `SELECT FROM pg_locks WHERE relation = 'notes'::regclass AND mode = 'ShareUpdateExclusiveLock' AND NOT granted`;
+    await until(async () => (await database.query(isWaiting)).length > 0);
+    await database.query(`SET lock_timeout = '1s'; INSERT INTO notes VALUES ('a')`);
+    await vacuum.release(); // PostgreSQL cancels an autovacuum that blocks another session
+    await migrated;
+    expect(lines.at(-1)).toContain('Applied Second1000000000002');
+  });
+
   it('reports a migration that never gets its lock', async () => {
     await run(CreateNotes1);
     const lock = await database.hold('LOCK TABLE notes');

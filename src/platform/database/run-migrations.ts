@@ -17,6 +17,8 @@ const LOG_INTERVAL_MS = 10_000;
 const LOCK_TIMEOUT = '500ms';
 const LOCK_ATTEMPTS = 5;
 const LOCK_RETRY_MS = 1_000;
+/** Longer than deadlock_timeout (1 s), after which PostgreSQL cancels an autovacuum that a session waits for. */
+const VACUUM_TIMEOUT = '5s';
 /** lock_not_available */
 const LOCK_TIMED_OUT = '55P03';
 const MAX_STATEMENT_LENGTH = 300;
@@ -137,7 +139,26 @@ async function apply(dataSource: DataSource, logger: Logger): Promise<string[]> 
       if (attempt === LOCK_ATTEMPTS || sqlStateOf(error) !== LOCK_TIMED_OUT) throw failureOf(failed, started, error);
       logger.warn(`Migration ${failed} waited ${LOCK_TIMEOUT} for a lock: repeating it`);
       await setTimeout(LOCK_RETRY_MS);
+      await waitForVacuum(dataSource);
     }
+  }
+}
+
+/**
+ * Waits for the lock that VACUUM and ANALYZE of a table hold. LOCK_TIMEOUT is too short for PostgreSQL to cancel an autovacuum,
+ * which can take minutes. Requests read and write while this waits, because its lock does not conflict with theirs.
+ * https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
+ */
+async function waitForVacuum(dataSource: DataSource): Promise<void> {
+  const tables = await dataSource.query<{ name: string }[]>(
+    `SELECT DISTINCT relation::regclass::text AS name FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+      WHERE mode = 'ShareUpdateExclusiveLock' AND granted AND relkind = 'r' AND relnamespace = current_schema()::regnamespace
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  for (const { name } of tables) {
+    const lock = `SET LOCAL lock_timeout = '${VACUUM_TIMEOUT}'; LOCK TABLE ${name} IN SHARE UPDATE EXCLUSIVE MODE`;
+    // The migration reports what still blocks it.
+    await dataSource.transaction((manager) => manager.query(lock)).catch(() => undefined);
   }
 }
 
