@@ -206,6 +206,14 @@ describe('getRows', () => {
     expect(await getRows(change(query()))).toStrictEqual(expected);
   });
 
+  it('reads in the transaction of its query', async () => {
+    await dataSource.transaction(async (manager) => {
+      const rows = manager.getRepository(EveryType);
+      await rows.update(row.id, { text: 'changed in a list' });
+      expect(await getRows(rows.createQueryBuilder('every'))).toMatchObject([{ text: 'changed in a list' }]);
+    });
+  });
+
   it('loads the ids of relations', async () => {
     const rows = () =>
       dataSource

@@ -1,4 +1,5 @@
-import type { EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import type { EntityMetadata, ObjectLiteral, QueryRunner, SelectQueryBuilder } from 'typeorm';
+import { queryRows } from './query-rows.js';
 
 /** Maps the columns of a result, whose names begin with the alias of the query, to an entity. */
 type RowMapper = (raw: ObjectLiteral, alias: string) => ObjectLiteral;
@@ -21,7 +22,9 @@ export async function getRows<Row extends ObjectLiteral>(query: SelectQueryBuild
     selects.every(({ selection }) => selection === alias);
   const toRow = isPlain && mainAlias ? rowMapper(mainAlias.metadata, alias) : undefined;
   if (!toRow) return query.getMany();
-  const rows = await query.getRawMany<ObjectLiteral>();
+  const [sql, values] = query.getQueryAndParameters() as [string, unknown[]];
+  const queryRunner = Reflect.get(query, 'queryRunner') as QueryRunner | undefined; // protected in its class
+  const rows = await queryRows(query.dataSource, sql, values, queryRunner);
   return rows.map((raw) => toRow(raw, alias) as Row);
 }
 

@@ -22,7 +22,8 @@ const CLOSE_GRACE_MS = 500;
 @Injectable()
 export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown {
   private readonly logger = new Logger(GracefulShutdown.name);
-  private readonly inFlight = new Set<ServerResponse>();
+  /** Not a Set: after a rehash, its old table refers to the new one, so finished responses survive minor garbage collections. */
+  private readonly inFlight: ServerResponse[] = [];
 
   draining = false;
   /** When the process ends at the latest: a value of performance.now(), set by a signal. */
@@ -39,9 +40,9 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
     this.server?.on('connection', () => this.connections++);
     this.server?.prependListener('request', (_request, response: ServerResponse) => {
       if (this.draining) response.setHeader('Connection', 'close');
-      this.inFlight.add(response);
+      this.inFlight.push(response);
       response.once('close', () => {
-        this.inFlight.delete(response);
+        this.inFlight.splice(this.inFlight.indexOf(response), 1);
         this.closeUnused();
       });
     });
@@ -49,7 +50,7 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
 
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     this.draining = true;
-    if (signal) this.logger.log(`${signal}: ${this.inFlight.size} requests in flight`);
+    if (signal) this.logger.log(`${signal}: ${this.inFlight.length} requests in flight`);
     for (const response of this.inFlight) {
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
@@ -71,14 +72,14 @@ export class GracefulShutdown implements OnModuleInit, BeforeApplicationShutdown
 
   /** Nest's close() waits for every connection, idle ones included. */
   private closeUnused(): void {
-    if (this.closing && this.inFlight.size === 0) this.server?.closeAllConnections();
+    if (this.closing && this.inFlight.length === 0) this.server?.closeAllConnections();
   }
 
   private enforceDeadline(signal: string | undefined): void {
     const { SHUTDOWN_TIMEOUT_MS } = this.env;
     setTimeout(() => {
-      if (this.inFlight.size > 0)
-        this.logger.error(`Aborted ${this.inFlight.size} requests that exceeded SHUTDOWN_TIMEOUT_MS`);
+      if (this.inFlight.length > 0)
+        this.logger.error(`Aborted ${this.inFlight.length} requests that exceeded SHUTDOWN_TIMEOUT_MS`);
       this.server?.closeAllConnections();
     }, SHUTDOWN_TIMEOUT_MS).unref();
     // A handler that never ends keeps its database connection, and closing the pool would wait for it.
