@@ -21,7 +21,7 @@ const shared = {
   },
 };
 
-/** Code that only runs in child processes, where Jest does not measure coverage, with the test that runs it. */
+/** Code that only runs in child processes or a browser, where Jest does not measure coverage, with the test that runs it. */
 const CHILD_PROCESSES = [
   'src/main.ts', // test/platform/boot.e2e-spec.ts
   'src/migrate.ts', // test/platform/boot.e2e-spec.ts
@@ -30,6 +30,10 @@ const CHILD_PROCESSES = [
   'src/platform/config/config.module.ts', // test/platform/boot.e2e-spec.ts
   'src/platform/lifecycle/assert-can-listen.ts', // test/platform/boot.e2e-spec.ts
   'src/platform/lifecycle/report-crashes.ts', // test/platform/boot.e2e-spec.ts
+  'src/platform/lifecycle/run-job.ts', // template/generator/job.test.mjs
+  'src/platform/openapi/fold-error-responses.ts', // test/browser/docs.browser.mjs
+  'src/platform/telemetry/console-span-processor.ts', // test/platform/telemetry/console.e2e-spec.ts
+  'src/platform/telemetry/google-token.ts', // test/platform/telemetry/export.e2e-spec.ts
 ];
 
 /** @type {import('jest').Config} */

@@ -157,6 +157,8 @@ const nameOf = (folder) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(folder)[1]
 const COMMON = {
   bundle: true,
   platform: 'node',
+  // node_modules may be a symbolic link, as in a worktree.
+  preserveSymlinks: true,
   target: 'node24',
   // An ES module that imports node:http also loads undici, because Node reads every export: 24 ms.
   format: 'cjs',
