@@ -169,6 +169,16 @@ describe('findById', () => {
   });
 });
 
+describe('the statement of findById', () => {
+  it('is passed to subscribers', async () => {
+    const statements: string[] = [];
+    dataSource.subscribers.push({ beforeQuery: ({ query }) => void statements.push(query) });
+    await findById(dataSource.getRepository(EveryType), row.id);
+    dataSource.subscribers.pop();
+    expect(statements).toEqual([expect.stringMatching(/^SELECT .* FROM "every_type"/)]);
+  });
+});
+
 describe('a failure of findById', () => {
   it('is that of a repository, and the connection pool remains usable', async () => {
     const rows = dataSource.getRepository(EveryType);

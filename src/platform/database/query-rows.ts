@@ -14,14 +14,17 @@ export async function queryRows(
   values: unknown[],
   queryRunner?: QueryRunner,
 ): Promise<ObjectLiteral[]> {
-  const { driver, isInitialized, logger } = dataSource;
-  if (queryRunner || !isInitialized) return dataSource.query<ObjectLiteral[]>(sql, values, queryRunner);
+  const { driver, isInitialized, logger, subscribers } = dataSource;
+  if (queryRunner || !isInitialized || subscribers.length > 0) {
+    return dataSource.query<ObjectLiteral[]>(sql, values, queryRunner);
+  }
   logger.logQuery(sql, values);
   const client = await acquire((driver as PostgresDriver).master);
   client.on('error', ignore);
   try {
     return (await client.query<ObjectLiteral>(sql, values)).rows;
   } catch (error) {
+    logger.logQueryError(error as Error, sql, values);
     throw new QueryFailedError(sql, values, error as Error);
   } finally {
     client.off('error', ignore);

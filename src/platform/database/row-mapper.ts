@@ -14,9 +14,10 @@ const mappers = new WeakMap<EntityMetadata, RowMapper | undefined>();
  * of a list.
  */
 export async function getRows<Row extends ObjectLiteral>(query: SelectQueryBuilder<Row>): Promise<Row[]> {
-  const { alias, expressionMap } = query;
+  const { alias, dataSource, expressionMap } = query;
   const { mainAlias, selects, joinAttributes, relationIdAttributes } = expressionMap;
   const isPlain =
+    !dataSource.queryResultCache &&
     joinAttributes.length === 0 &&
     relationIdAttributes.length === 0 &&
     selects.every(({ selection }) => selection === alias);
@@ -24,7 +25,7 @@ export async function getRows<Row extends ObjectLiteral>(query: SelectQueryBuild
   if (!toRow) return query.getMany();
   const [sql, values] = query.getQueryAndParameters() as [string, unknown[]];
   const queryRunner = Reflect.get(query, 'queryRunner') as QueryRunner | undefined; // protected in its class
-  const rows = await queryRows(query.dataSource, sql, values, queryRunner);
+  const rows = await queryRows(dataSource, sql, values, queryRunner);
   return rows.map((raw) => toRow(raw, alias) as Row);
 }
 
