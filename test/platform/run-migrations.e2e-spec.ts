@@ -99,7 +99,7 @@ describe('runMigrations', () => {
     const migrated = run(CreateNotes1, migrationOf('ALTER TABLE notes ADD COLUMN done boolean'));
     const isWaiting = `SELECT FROM pg_locks WHERE relation = 'notes'::regclass AND mode = 'ShareUpdateExclusiveLock' AND NOT granted`;
     await until(async () => (await database.query(isWaiting)).length > 0);
-    await database.query(`SET lock_timeout = '1s'; INSERT INTO notes VALUES ('a')`);
+    await database.query(`SET LOCAL lock_timeout = '1s'; INSERT INTO notes VALUES ('a')`);
     await vacuum.release(); // PostgreSQL cancels an autovacuum that blocks another session
     await migrated;
     expect(lines.at(-1)).toContain('Applied Second1000000000002');
