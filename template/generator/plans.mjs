@@ -90,14 +90,15 @@ async function listPaths() {
   const { parameters } = JSON.parse(readFileSync(join(clone.folder, 'openapi.json'), 'utf8')).paths['/v1/items'].get;
   const sorts = parameters.find(({ name }) => name === 'sort').schema.enum;
   const names = parameters.filter((each) => each.in === 'query').map(({ name }) => name);
-  const middle = JSON.parse((await get(`/v1/items/${idOf(ROWS / 2)}`)).answer);
+  // Not a multiple of 1000, whose integer is the lowest.
+  const middle = JSON.parse((await get(`/v1/items/${idOf(ROWS / 2 + 250)}`)).answer);
   const filters = names
     .filter((name) => !['limit', 'cursor', 'sort', 'q'].includes(name))
-    .map((name) => ({ [name]: middle[name] }));
+    .flatMap((name) => (middle[name] === true ? [{ [name]: true }, { [name]: false }] : { [name]: middle[name] }));
   const searches = ['value', 'va', middle.stringValue].map((q) => ({ q }));
-  assert.ok(sorts.length >= 18 && filters.length >= 4 && names.includes('q'), names.join());
+  assert.ok(sorts.length >= 18 && filters.length >= 5 && names.includes('q'), names.join());
   return sorts.flatMap((sort) =>
-    [{}, ...filters, { booleanValue: false }, ...searches].flatMap((filter) => {
+    [{}, ...filters, ...searches].flatMap((filter) => {
       const cursor = cursorOf([sort, filter], String(middle[sort.replace('-', '')]), middle.id);
       return [{}, { cursor }].map((page) => `/v1/items?${new URLSearchParams({ ...filter, sort, ...page })}`);
     }),
