@@ -224,6 +224,16 @@ describe('getRows', () => {
     });
   });
 
+  it('uses the query cache, if there is one', async () => {
+    const cached = await new DataSource({ ...dataSource.options, cache: true }).initialize();
+    await cached.synchronize();
+    const rows = () => getRows(cached.getRepository(EveryType).createQueryBuilder('every').cache(60_000));
+    const before = await rows();
+    await cached.query(`UPDATE every_type SET text = 'after the first list'`);
+    expect((await rows()).map(({ text }) => text)).toEqual(before.map(({ text }) => text));
+    await cached.destroy();
+  });
+
   it('loads the ids of relations', async () => {
     const rows = () =>
       dataSource
