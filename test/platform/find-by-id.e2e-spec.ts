@@ -6,8 +6,10 @@ import {
   DataSource,
   DeleteDateColumn,
   Entity,
+  In,
   JoinColumn,
   ManyToOne,
+  Not,
   PrimaryGeneratedColumn,
   QueryFailedError,
   type Relation,
@@ -16,7 +18,7 @@ import {
 import { loadEnv } from '../../src/platform/config/env.js';
 import { dataSourceOptions } from '../../src/platform/database/data-source.js';
 import { findById } from '../../src/platform/database/find-by-id.js';
-import { getRows } from '../../src/platform/database/row-mapper.js';
+import { getRows } from '../../src/platform/database/get-rows.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
@@ -214,6 +216,27 @@ describe('getRows', () => {
     const expected = await change(query()).getMany();
     expect(expected).toHaveLength(1);
     expect(await getRows(change(query()))).toStrictEqual(expected);
+  });
+
+  it('distinguishes queries by every option and value', async () => {
+    const changes: ((rows: ReturnType<typeof query>) => ReturnType<typeof query>)[] = [
+      (rows) => rows,
+      (rows) => rows.withDeleted(),
+      (rows) => rows.withDeleted().orderBy('every.id', 'DESC'),
+      (rows) => rows.withDeleted().limit(1),
+      (rows) => rows.withDeleted().offset(1),
+      (rows) => rows.withDeleted().where('every.deletedAt IS NOT NULL'),
+      (rows) => rows.where('every.quoted = :quoted', { quoted: 7 }),
+      (rows) => rows.where('every.quoted = :quoted', { quoted: 8 }),
+      (rows) => rows.where('every.quoted IN (:...quoted)', { quoted: [8, 9] }),
+      (rows) => rows.where('every.quoted IN (:...quoted)', { quoted: [5, 6, 7] }),
+      (rows) => rows.where({ quoted: In([7]) }),
+      (rows) => rows.where({ quoted: Not(7) }),
+    ];
+    const expected = await Promise.all(changes.map((change) => change(query()).getMany()));
+    expect(new Set(expected.map(({ length }) => length))).toEqual(new Set([0, 1, 2]));
+    for (const _ of ['built', 'known'])
+      expect(await Promise.all(changes.map((change) => getRows(change(query()))))).toStrictEqual(expected);
   });
 
   it('reads in the transaction of its query', async () => {

@@ -3,7 +3,7 @@ import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { Problem } from '../problems/problem.js';
 import { invalidRequest } from '../problems/problem-types.js';
 import { findBoundedPage } from './bounded-page.js';
-import { getRows } from './row-mapper.js';
+import { getRows } from './get-rows.js';
 import type { Search } from './search.js';
 
 export interface Page<Item> {
