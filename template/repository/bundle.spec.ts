@@ -71,6 +71,19 @@ describe('dist/', () => {
     );
     expect(missing).toEqual([]);
   });
+
+  it('exits with 1 and the required version on an older Node', () => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
+    const [major] = /\d+/.exec(engines.node)!;
+    const older = String(Number(major) - 1);
+    const versions = `Object.defineProperty(process, 'versions', { value: { node: '${older}.1.0' } })`;
+    const program = `${versions}; require('./dist/launch.cjs').launch('main')`;
+    const { status, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      `dist/ requires Node ${major}, but this is Node ${older}.1.0. In a clone, run node_modules/.bin/node\n`,
+    );
+  });
 });
 
 describe('dist/precompile.cjs', () => {

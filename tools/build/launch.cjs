@@ -8,12 +8,20 @@ const filename = `${__dirname}/app.js`;
 const cache = `${__dirname}/app.cache`;
 const app = { exports: {} };
 
+/** The major version in `engines` of package.json, which is not part of dist/. */
+const MIN_NODE = 24;
+
 /**
- * Runs a program, or a module that runs on its own, such as a worker thread.
+ * Runs a program, or a module that runs on its own, such as a worker thread. Exits with 1 on an older Node.
  * @param {string} entry main, or orders/report.worker.js
  * @returns {object} its exports
  */
 function launch(entry) {
+  const { node } = process.versions;
+  if (Number.parseInt(node) < MIN_NODE) {
+    console.error(`dist/ requires Node ${MIN_NODE}, but this is Node ${node}. In a clone, run node_modules/.bin/node`);
+    process.exit(1);
+  }
   if (Object.keys(app.exports).length === 0) load();
   return app.exports[entry]();
 }
