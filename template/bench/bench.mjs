@@ -38,7 +38,7 @@ const FULL = {
   names: NAMES,
   rounds: 3,
   cold: { starts: 4 },
-  cpu: { warmUp: 10_000, windows: 4, requests: 1_000 },
+  cpu: { rounds: 4, warmUp: 6_000, windows: 20, requests: 200 },
   latency: { warmUp: 10, seconds: 6 },
 };
 /** Excludes Fastify, which has no goals. */
@@ -46,7 +46,7 @@ const QUICK = {
   names: NAMES.filter((name) => name !== 'fastify'),
   rounds: 2,
   cold: { starts: 2 },
-  cpu: { warmUp: 1_000, windows: 2, requests: 500 },
+  cpu: { warmUp: 1_000, windows: 5, requests: 200 },
   latency: { warmUp: 2, seconds: 2 },
 };
 

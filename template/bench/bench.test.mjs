@@ -9,7 +9,7 @@ import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { drawChart } from './chart.mjs';
 import { copiedInLastStage } from './layer.mjs';
-import { closedLoop, openLoop } from './load.mjs';
+import { cpuMeter, openLoop } from './load.mjs';
 import { cpuSeconds, hasCpuTimes } from './machine.mjs';
 import { problemsIn } from './plans.mjs';
 import { startProxy } from './postgres-proxy.mjs';
@@ -134,18 +134,25 @@ test('the CPU time of a process includes its threads', { skip: !hasCpuTimes }, a
   assert.ok(Math.abs(actual - expected) < 0.3 * expected, `${actual} s, and process.cpuUsage() has ${expected} s`);
 });
 
-test('a closed loop sends the amount of requests', async (t) => {
-  let received = 0;
-  const server = createServer((_request, response) => {
-    received++;
-    response.end();
-  }).listen(0, '127.0.0.1');
-  t.after(() => server.close().closeAllConnections());
-  await once(server, 'listening');
-  const service = { url: `http://127.0.0.1:${server.address().port}`, pid: process.pid };
-  await closedLoop(service, [{ path: '/' }], { connections: 2, amount: 40 });
-  assert.equal(received, 40);
-});
+test(
+  'the load of a CPU time has the amount of requests, on the same connections',
+  { skip: !hasCpuTimes },
+  async (t) => {
+    const received = { connections: 0, bodies: [] };
+    const server = createServer((request, response) => {
+      request.on('data', (body) => received.bodies.push(String(body))).once('end', () => response.end());
+    });
+    server.on('connection', () => received.connections++).listen(0, '127.0.0.1');
+    t.after(() => server.close().closeAllConnections());
+    await once(server, 'listening');
+    const measure = cpuMeter({ url: `http://127.0.0.1:${server.address().port}`, pid: process.pid }, 2);
+    let number = 0;
+    const requests = [{ path: '/', method: 'POST', body: () => String(number++) }];
+    for (const amount of [10, 30]) assert.ok((await measure(requests, amount)) > 0);
+    assert.equal(received.connections, 2);
+    assert.equal(new Set(received.bodies).size, 40);
+  },
+);
 
 describe('a plan', () => {
   const problemsOf = (...nodes) => problemsIn(new Map([['/v1/vouchers', [{ text: 'SELECT', nodes }]]]));

@@ -1,7 +1,7 @@
 // Measures the CPU time of the service process per request, and its memory before and after the load.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startCollector } from './collector.mjs';
-import { closedLoop } from './load.mjs';
+import { cpuMeter } from './load.mjs';
 import { hasCpuTimes, megabytes } from './machine.mjs';
 import { checkTool, REQUESTS, requestsOf } from './requests.mjs';
 import { startService, VARIANTS } from './services.mjs';
@@ -10,6 +10,7 @@ import { startService, VARIANTS } from './services.mjs';
 const CONNECTIONS = 10;
 /** Delay before the memory is measured, to let V8 collect the garbage of the startup. */
 const SETTLE_MS = 1_000;
+const FIRST_REQUESTS = 1_000;
 
 /**
  * Each round starts all services, which remain alive, and measures them in turn, in short windows. A disturbance of the
@@ -37,7 +38,7 @@ async function measureRoutes(database, names, pace, record) {
   await sleep(SETTLE_MS);
   for (const { name, pid } of services) record('memoryIdle', name, megabytes(pid));
   const first = requestsOf('get', database.keys);
-  for (const service of services) record('first', service.name, [await measureWindow(service, first, pace.requests)]);
+  for (const service of services) record('first', service.name, [await service.measure(first, FIRST_REQUESTS)]);
   for (const route of Object.keys(REQUESTS)) {
     const requests = requestsOf(route, database.keys);
     await measureInTurn(route, services, () => requests, pace, record);
@@ -60,24 +61,23 @@ async function measureVariants(database, names, pace, record) {
 async function startAll(database, names, collectorUrl) {
   await database.seed();
   const services = [];
-  for (const name of names) services.push(await startService(name, { databaseUrl: database.url, collectorUrl }));
+  for (const name of names) {
+    const service = await startService(name, { databaseUrl: database.url, collectorUrl });
+    services.push({ ...service, measure: cpuMeter(service, CONNECTIONS) });
+  }
   return services;
 }
 
 async function measureInTurn(cell, services, requestsFor, { warmUp, windows, requests }, record) {
   const times = services.map(() => []);
-  for (const service of services) await measureWindow(service, requestsFor(service), warmUp);
+  for (const service of services) await service.measure(requestsFor(service), warmUp);
   for (let window = 0; window < windows; window++) {
     const turns = [...services.entries()];
     for (const [index, service] of window % 2 ? turns.toReversed() : turns) {
       // The CPU caches contain the code of the other services.
-      await measureWindow(service, requestsFor(service), requests);
-      times[index].push(await measureWindow(service, requestsFor(service), requests));
+      await service.measure(requestsFor(service), requests);
+      times[index].push(await service.measure(requestsFor(service), requests));
     }
   }
   for (const [index, { name }] of services.entries()) record(cell, name, times[index]);
-}
-
-async function measureWindow(service, requests, amount) {
-  return (await closedLoop(service, requests, { connections: CONNECTIONS, amount })).cpuMicroseconds;
 }

@@ -20,14 +20,29 @@ const TURNED_AWAY = 503;
 const OVERLOADED = 2_000;
 
 /**
- * Sends requests in a closed loop: each connection sends the next request after the previous response.
- * @param load `duration` in seconds, or the `amount` of requests
- * @returns requests per second and, if available, the CPU time of the service in microseconds per request, and the fraction
- *   of its core that other processes used
+ * Returns a function that sends an amount of requests in a closed loop, on connections that remain open between its calls. It
+ * returns the CPU time of the service in microseconds per request.
  */
-export async function closedLoop({ url, pid }, requests, { connections = CONNECTIONS, ...load }) {
+export function cpuMeter({ url, pid }, connections) {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  return async (requests, amount) => {
+    const before = cpuSeconds(pid);
+    let sent = 0;
+    const sendInTurn = async () => {
+      while (sent < amount) await send(url, requests[sent++ % requests.length], agent);
+    };
+    await Promise.all(Array.from({ length: connections }, sendInTurn));
+    return ((cpuSeconds(pid) - before) * 1e6) / amount;
+  };
+}
+
+/**
+ * Sends requests in a closed loop: each connection sends the next request after the previous response.
+ * @param duration in seconds
+ * @returns requests per second and, if available, the fraction of the service's core that other processes used
+ */
+export async function closedLoop({ url, pid }, requests, { duration: seconds }) {
   const [cpuBefore, coreBefore] = [cpuSeconds(pid), coreSeconds()];
-  let connection = 0;
   const {
     requests: answered,
     duration,
@@ -35,27 +50,17 @@ export async function closedLoop({ url, pid }, requests, { connections = CONNECT
     errors,
   } = await autocannon({
     url,
-    connections,
-    ...load,
+    connections: CONNECTIONS,
+    duration: seconds,
     sampleInt: 100,
-    // Each connection starts at another row. Otherwise, the connections would wait for the same row locks.
-    setupClient: (client) => client.setRequests(beginningAt(requests, connection++ / connections)),
+    requests,
   });
   if (non2xx + errors > 0) throw new Error(`${non2xx + errors} of ${answered.total} requests failed.`);
   const cpu = cpuSeconds(pid) - cpuBefore;
   return {
     rate: answered.total / duration,
-    cpuMicroseconds: (cpu * 1e6) / answered.total,
     others: (coreSeconds() - coreBefore - cpu) / duration,
   };
-}
-
-/** autocannon stores the encoded request in the request object. */
-const copy = (request) => ({ ...request });
-
-function beginningAt(requests, part) {
-  const first = Math.floor(requests.length * part);
-  return requests.slice(first).concat(requests.slice(0, first)).map(copy);
 }
 
 /** Repeats the measurement up to twice if other processes used the core. Returns the least disturbed result. */
@@ -107,7 +112,7 @@ export async function openLoop({ url }, requests, rate, seconds) {
   return { p99: median(measured.map((second) => quantile(second, 0.99))), p999: quantile(measured.flat(), 0.999) };
 }
 
-function send(url, { path, ...options }, agent) {
+function send(url, { path, body, ...options }, agent) {
   return new Promise((resolve, reject) => {
     httpRequest(url + path, { agent, ...options }, (response) => {
       response.resume().once('end', () => {
@@ -121,6 +126,6 @@ function send(url, { path, ...options }, agent) {
       });
     })
       .once('error', reject)
-      .end(options.body);
+      .end(typeof body === 'function' ? body() : body);
   });
 }

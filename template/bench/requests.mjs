@@ -36,15 +36,15 @@ function callTool(number) {
   return { ...request, headers: { ...headers, ...protocol, accept: 'application/json, text/event-stream' } };
 }
 
-/** Returns the requests of a cell, or MCP tool calls for `tool`, in the format of autocannon, which sends them in turn. */
+/** Returns the requests of a cell, or MCP tool calls for `tool`. They are sent in turn. */
 export function requestsOf(cell, keys) {
   const requestOf = cell === 'tool' ? callTool : REQUESTS[cell];
   return Array.from({ length: DIFFERENT }, (_, index) => {
     const number = 1 + index * Math.floor(VOUCHERS / DIFFERENT);
     const { headers, ...made } = requestOf(number);
     // The code must be unique, so the body is generated immediately before the request.
-    const renew = cell === 'create' && { setupRequest: (request) => ({ ...request, body: REQUESTS.create().body }) };
-    return { ...made, headers: { ...headers, ...headersOf(keys, index) }, ...renew };
+    const renewed = cell === 'create' && { body: () => REQUESTS.create().body };
+    return { ...made, headers: { ...headers, ...headersOf(keys, index) }, ...renewed };
   });
 }
 

@@ -8,8 +8,8 @@ const MAX_TEXTS = 200;
 const texts = new WeakMap<EntityMetadata, Map<string, string>>();
 
 /**
- * Returns the rows of a query like `query.getMany()`, which takes most of the CPU time of a list: TypeORM's own mapping also
- * joins rows, and it builds the SQL again for each query.
+ * Returns the rows of a query like `query.getMany()`, which takes most of the CPU time of a list. TypeORM's mapping also joins
+ * rows, and it builds the SQL again for each query.
  */
 export async function getRows<Row extends ObjectLiteral>(query: SelectQueryBuilder<Row>): Promise<Row[]> {
   const { alias, dataSource, expressionMap } = query;
