@@ -27,15 +27,18 @@ export async function getRows<Row extends ObjectLiteral>(query: SelectQueryBuild
   return rows.map(toRow) as Row[];
 }
 
-/** Returns `query.getQuery()` of a query without joins. */
+/** Returns `query.getQuery()` of a query without joins. Conditions that are objects can contain values of any size and type. */
 function textOf(query: SelectQueryBuilder<ObjectLiteral>): string {
-  const { metadata } = query.expressionMap.mainAlias!;
+  const { aliases, wheres } = query.expressionMap;
+  if (!wheres.every(({ condition }) => typeof condition === 'string')) return query.getQuery();
+  const { metadata, name, tablePath, subQuery } = aliases[0]!;
   const known = texts.get(metadata) ?? new Map<string, string>();
   texts.set(metadata, known);
-  // Everything that determines the text. The metadata is the key of the map, and parameters are names in the text.
+  // Everything that determines the text. The metadata is the key of the map, and bound parameters are names in the text.
   const omitted = { dataSource: undefined, aliases: undefined, mainAlias: undefined, parameters: undefined };
-  const key = JSON.stringify([query.alias, { ...query.expressionMap, ...omitted }]);
+  const key = JSON.stringify([name, tablePath, subQuery, { ...query.expressionMap, ...omitted }]);
   const text = known.get(key) ?? query.getQuery();
-  if (known.size < MAX_TEXTS) known.set(key, text);
+  if (!known.has(key) && known.size === MAX_TEXTS) known.delete(known.keys().next().value!); // the oldest
+  known.set(key, text);
   return text;
 }
