@@ -25,11 +25,12 @@ const OVERLOADED = 2_000;
  */
 export function cpuMeter({ url, pid }, connections) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  let sent = 0;
   return async (requests, amount) => {
     const before = cpuSeconds(pid);
-    let sent = 0;
+    const end = sent + amount;
     const sendInTurn = async () => {
-      while (sent < amount) await send(url, requests[sent++ % requests.length], agent);
+      while (sent < end) await send(url, requests[sent++ % requests.length], agent);
     };
     await Promise.all(Array.from({ length: connections }, sendInTurn));
     return ((cpuSeconds(pid) - before) * 1e6) / amount;
