@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   AfterLoad,
   Column,
@@ -237,6 +237,18 @@ describe('getRows', () => {
     expect(new Set(expected.map(({ length }) => length))).toEqual(new Set([0, 1, 2]));
     for (const _ of ['built', 'known'])
       expect(await Promise.all(changes.map((change) => getRows(change(query()))))).toStrictEqual(expected);
+  });
+
+  it('builds the SQL once, until 200 other queries have followed', async () => {
+    const countBuilds = async (limit: number) => {
+      const rows = query().limit(limit);
+      const build = jest.spyOn(rows, 'getQuery');
+      await getRows(rows);
+      return build.mock.calls.length;
+    };
+    for (let limit = 1_000; limit <= 1_200; limit++) expect(await countBuilds(limit)).toBe(1);
+    expect(await countBuilds(1_001)).toBe(0);
+    expect(await countBuilds(1_000)).toBe(1);
   });
 
   it('reads in the transaction of its query', async () => {

@@ -37,8 +37,10 @@ function textOf(query: SelectQueryBuilder<ObjectLiteral>): string {
   // Everything that determines the text. The metadata is the key of the map, and bound parameters are names in the text.
   const omitted = { dataSource: undefined, aliases: undefined, mainAlias: undefined, parameters: undefined };
   const key = JSON.stringify([name, tablePath, subQuery, { ...query.expressionMap, ...omitted }]);
-  const text = known.get(key) ?? query.getQuery();
-  if (!known.has(key) && known.size === MAX_TEXTS) known.delete(known.keys().next().value!); // the oldest
+  const found = known.get(key);
+  if (found) return found;
+  if (known.size === MAX_TEXTS) known.delete(known.keys().next().value!); // the oldest
+  const text = query.getQuery();
   known.set(key, text);
   return text;
 }
