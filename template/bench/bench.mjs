@@ -21,7 +21,7 @@ import { measureRows } from './rows.mjs';
 import { killServices, SERVICES, startService } from './services.mjs';
 
 const USAGE = `Usage: npm run bench [-- OPTIONS]
-  --quick             fewer and shorter rounds: a first look in three minutes
+  --quick             fewer and shorter rounds: a first look
   --only=PART,PART    only these parts: boot, cold, cpu, latency
   --rows=N            only the time of requests with 10,000 rows and with N, up to 10,000,000, in each table
   --plans=N           only checks with N rows that no list scans a table: exits with 1 if one does
