@@ -1,11 +1,9 @@
-import type { EntityMetadata, ObjectLiteral, QueryRunner, SelectQueryBuilder } from 'typeorm';
+import type { ObjectLiteral, QueryRunner, SelectQueryBuilder } from 'typeorm';
 import { queryRows } from './query-rows.js';
 import { rowMapper } from './row-mapper.js';
+import { SqlCache } from './sql-cache.js';
 
-/** Upper bound per entity: clients choose the limit, which is part of the text. */
-const MAX_TEXTS = 200;
-
-const texts = new WeakMap<EntityMetadata, Map<string, string>>();
+const texts = new SqlCache<string>();
 
 /**
  * Returns the rows of a query like `query.getMany()`, which takes most of the CPU time of a list. TypeORM's mapping also joins
@@ -32,15 +30,8 @@ function textOf(query: SelectQueryBuilder<ObjectLiteral>): string {
   const { aliases, wheres } = query.expressionMap;
   if (!wheres.every(({ condition }) => typeof condition === 'string')) return query.getQuery();
   const { metadata, name, tablePath, subQuery } = aliases[0]!;
-  const known = texts.get(metadata) ?? new Map<string, string>();
-  texts.set(metadata, known);
-  // Everything that determines the text. The metadata is the key of the map, and bound parameters are names in the text.
+  // Bound parameters are names in the text.
   const omitted = { dataSource: undefined, aliases: undefined, mainAlias: undefined, parameters: undefined };
   const key = JSON.stringify([name, tablePath, subQuery, { ...query.expressionMap, ...omitted }]);
-  const found = known.get(key);
-  if (found) return found;
-  if (known.size === MAX_TEXTS) known.delete(known.keys().next().value!); // the oldest
-  const text = query.getQuery();
-  known.set(key, text);
-  return text;
+  return texts.get(metadata, key, () => query.getQuery());
 }

@@ -14,17 +14,19 @@ export function rowMapper(metadata: EntityMetadata, alias: string): RowMapper | 
   if (!selectedColumns.has(metadata)) selectedColumns.set(metadata, findSelectedColumns(metadata));
   const fields = selectedColumns.get(metadata)?.map((column) => ({ column, name: `${alias}_${column.databaseName}` }));
   if (!fields?.every(({ name }) => name.length <= MAX_NAME)) return undefined;
-  const { driver } = metadata.dataSource;
   return (raw) => {
     const row = metadata.create(undefined, { fromDeserializer: true }) as ObjectLiteral;
-    for (const { column, name } of fields) {
-      const value: unknown = driver.prepareHydratedValue(raw[name], column);
-      // setEntityValue() creates a closure.
-      if (column.embeddedMetadata) column.setEntityValue(row, value);
-      else row[column.propertyName] = value;
-    }
+    for (const { column, name } of fields) setColumn(row, column, raw[name]);
     return row;
   };
+}
+
+/** @param raw the value of a result */
+export function setColumn(row: ObjectLiteral, column: ColumnMetadata, raw: unknown): void {
+  const value: unknown = column.entityMetadata.dataSource.driver.prepareHydratedValue(raw, column);
+  // setEntityValue() creates a closure.
+  if (column.embeddedMetadata) column.setEntityValue(row, value);
+  else row[column.propertyName] = value;
 }
 
 function findSelectedColumns(metadata: EntityMetadata): ColumnMetadata[] | undefined {

@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   AfterLoad,
+  BeforeInsert,
   Column,
   CreateDateColumn,
   DataSource,
   DeleteDateColumn,
   Entity,
   In,
+  InsertQueryBuilder,
   JoinColumn,
   ManyToOne,
   Not,
@@ -19,6 +21,7 @@ import { loadEnv } from '../../src/platform/config/env.js';
 import { dataSourceOptions } from '../../src/platform/database/data-source.js';
 import { findById } from '../../src/platform/database/find-by-id.js';
 import { getRows } from '../../src/platform/database/get-rows.js';
+import { insertRow } from '../../src/platform/database/insert-row.js';
 import { createTestDatabase, type TestDatabase } from '../support/test-database.js';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.js';
 import { until } from '../support/until.js';
@@ -96,12 +99,29 @@ class WithListener {
   @PrimaryGeneratedColumn('uuid')
   id!: string;
 
+  @Column({ type: 'text', default: 'from the database' })
+  source!: string;
+
   loaded = false;
 
   @AfterLoad()
   load(): void {
     this.loaded = true;
   }
+
+  @BeforeInsert()
+  setSource(): void {
+    this.source = 'from a listener';
+  }
+}
+
+@Entity('with_increment')
+class WithIncrement {
+  @PrimaryGeneratedColumn()
+  id!: number;
+
+  @Column({ type: 'text', nullable: true })
+  text!: string | null;
 }
 
 let database: TestDatabase;
@@ -109,25 +129,27 @@ let proxy: TcpProxy;
 let dataSource: DataSource;
 let row: EveryType;
 
+const VALUES = {
+  big: '9007199254740993',
+  decimal: 12.5,
+  day: '2026-02-28',
+  instant: new Date('2026-03-29T01:30:00.123Z'),
+  json: { nested: [1, null, 'two'] },
+  tags: ['a', 'b,c'],
+  words: ['one', 'two'],
+  status: 'sent',
+  address: { city: 'Bern' },
+  quoted: 7,
+};
+
 beforeAll(async () => {
   database = await createTestDatabase({ empty: true });
   proxy = await startTcpProxy(database.url);
   const options = dataSourceOptions(loadEnv({ DATABASE_URL: proxy.url }));
-  dataSource = new DataSource({ ...options, entities: [EveryType, WithOwner, WithListener] });
+  dataSource = new DataSource({ ...options, entities: [EveryType, WithOwner, WithListener, WithIncrement] });
   await dataSource.initialize();
   await dataSource.synchronize();
-  row = await dataSource.getRepository(EveryType).save({
-    big: '9007199254740993',
-    decimal: 12.5,
-    day: '2026-02-28',
-    instant: new Date('2026-03-29T01:30:00.123Z'),
-    json: { nested: [1, null, 'two'] },
-    tags: ['a', 'b,c'],
-    words: ['one', 'two'],
-    status: 'sent',
-    address: { city: 'Bern' },
-    quoted: 7,
-  });
+  row = await dataSource.getRepository(EveryType).save({ ...VALUES });
 });
 afterAll(async () => {
   await dataSource.destroy();
@@ -276,5 +298,90 @@ describe('getRows', () => {
         .createQueryBuilder('owned')
         .loadRelationIdAndMap('owned.ownerId', 'owned.owner');
     expect(await getRows(rows())).toStrictEqual(await rows().getMany());
+  });
+});
+
+describe('insertRow', () => {
+  const rows = () => dataSource.getRepository(EveryType);
+  const insert = async (values: Partial<EveryType>) => {
+    const expected = rows().create(values);
+    await rows().insert(expected as never); // its type does not allow unknown
+    return expected;
+  };
+  afterEach(() => rows().delete({ id: Not(row.id) }));
+
+  it('returns and stores the same row as insert(), for every column type', async () => {
+    const { id, createdAt, ...inserted } = await insertRow(rows(), VALUES);
+    const { id: otherId, createdAt: _, ...others } = await insert(VALUES);
+    expect(inserted).toStrictEqual(others);
+    expect(id).not.toBe(otherId);
+    expect(createdAt).toBeInstanceOf(Date);
+    const stored = await rows().findOneByOrFail({ id });
+    expect(stored).toEqual({ ...(await rows().findOneBy({ id: otherId })), id, createdAt });
+  });
+
+  it.each<[string, Partial<EveryType>]>([
+    ['null', { text: null, address: { city: null } }],
+    ['values instead of generated ones', { id: UNKNOWN, version: 7, createdAt: new Date(0), secret: 'given' }],
+    ['an empty text, 0 and an empty array', { text: '', decimal: 0, quoted: 0, tags: [], words: [] }],
+    ['undefined', { text: undefined, createdAt: undefined }],
+    ['SQL', { text: (() => `'a' || 'b'`) as never }],
+    ['text where SQL was', { text: 'a' }],
+  ])('inserts %s like insert()', async (_, changes) => {
+    const values = { ...VALUES, ...changes };
+    const { id, createdAt } = await insertRow(rows(), values);
+    const stored = await rows().findOneByOrFail({ id });
+    await rows().delete(id);
+    const expected = await rows().findOneByOrFail({ id: (await insert(values)).id });
+    expect({ ...stored, id: 0, createdAt: 0 }).toStrictEqual({ ...expected, id: 0, createdAt: 0 });
+    expect(stored.createdAt).toEqual(createdAt);
+  });
+
+  it('builds the SQL once per set of given columns', async () => {
+    const build = jest.spyOn(InsertQueryBuilder.prototype, 'getQuery');
+    const countBuilds = async (values: Partial<EveryType>) => {
+      build.mockClear();
+      await insertRow(rows(), { ...VALUES, ...values });
+      return build.mock.calls.length;
+    };
+    expect(await countBuilds({ deletedAt: new Date(0) })).toBe(1);
+    expect(await countBuilds({ deletedAt: new Date(1), quoted: 8 })).toBe(0);
+    expect(await countBuilds({ deletedAt: new Date(1), version: 2 })).toBe(1);
+    build.mockRestore();
+  });
+
+  it('inserts the reference of a relation', async () => {
+    const owners = dataSource.getRepository(WithOwner);
+    const { id } = await insertRow(owners, { owner: { id: row.id } });
+    expect(await owners.findOneBy({ id })).toMatchObject({ owner: { id: row.id } });
+    await owners.delete(id);
+  });
+
+  it('returns a generated number, and ignores a given one, as insert() does', async () => {
+    const numbered = dataSource.getRepository(WithIncrement);
+    expect(await insertRow(numbered, { text: 'a' })).toEqual({ id: 1, text: 'a' });
+    expect(await insertRow(numbered, { id: 9, text: 'b' })).toMatchObject({ id: 2 });
+    expect(await numbered.find({ order: { id: 'ASC' } })).toMatchObject([{ text: 'a' }, { text: 'b' }]);
+  });
+
+  it('calls listeners', async () => {
+    const listening = dataSource.getRepository(WithListener);
+    const { id } = await insertRow(listening, {});
+    expect(await listening.findOneBy({ id })).toMatchObject({ source: 'from a listener' });
+  });
+
+  it('inserts in the transaction of its repository', async () => {
+    const inserting = dataSource.transaction(async (manager) => {
+      await insertRow(manager.getRepository(EveryType), { ...VALUES, id: UNKNOWN });
+      throw new Error('rolled back');
+    });
+    await expect(inserting).rejects.toThrow('rolled back');
+    expect(await findById(rows(), UNKNOWN)).toBeNull();
+  });
+
+  it('fails like a repository', async () => {
+    const error = await insertRow(rows(), { ...VALUES, id: row.id }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(QueryFailedError);
+    expect(error).toMatchObject({ code: '23505', constraint: expect.any(String) });
   });
 });
