@@ -38,7 +38,7 @@ const FULL = {
   names: NAMES,
   rounds: 3,
   cold: { starts: 4 },
-  cpu: { rounds: 4, warmUp: 6_000, windows: 20, requests: 200 },
+  cpu: { rounds: 6, warmUp: 5_000, windows: 12, requests: 200 },
   latency: { warmUp: 10, seconds: 6 },
 };
 /** Excludes Fastify, which has no goals. */
@@ -101,7 +101,7 @@ async function bench({ quick, only, rows, plans, parts }) {
   if (plans) return console.log(await checkPlans(Number(plans)));
   if (rows) return console.log(`\n${await measureRows(Number(rows))}`);
   for (const name of Object.keys(NEST)) buildNest(name);
-  if (await isBusy()) console.log('Another process is using the CPU. Expect wide spreads.');
+  if (await isBusy()) console.log('Another process is using the CPU. Expect rounds that differ.');
   const pinning = isPinned
     ? 'The service runs on a dedicated core.'
     : 'CPU pinning is off: it requires Linux, taskset and 2 cores.';

@@ -72,8 +72,7 @@ async function measureInTurn(cell, services, requestsFor, { warmUp, windows, req
   const times = services.map(() => []);
   for (const service of services) await service.measure(requestsFor(service), warmUp);
   for (let window = 0; window < windows; window++) {
-    const turns = [...services.entries()];
-    for (const [index, service] of window % 2 ? turns.toReversed() : turns) {
+    for (const [index, service] of services.entries()) {
       // The CPU caches contain the code of the other services.
       await service.measure(requestsFor(service), requests);
       times[index].push(await service.measure(requestsFor(service), requests));

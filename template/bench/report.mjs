@@ -1,9 +1,6 @@
 // Compares the measurements with the goals.
 import { SERVICES, titleOf } from './services.mjs';
-import { median, minimum, ratio } from './statistics.mjs';
-
-/** Maximum spread of the rounds of a ratio. */
-const WIDEST_SPREAD = 0.1;
+import { median, middleHalf, minimum } from './statistics.mjs';
 
 const CPU_TIME = 'µs CPU';
 
@@ -72,7 +69,10 @@ export const valueOf = (cell, values) => (isCpuTime(cell) ? minimum : median)(va
 /** Returns the value of each round. */
 const roundsOf = (cell, values) => (isCpuTime(cell) ? values.map((windows) => minimum(windows)) : values);
 
-/** Returns the ratio or the difference, the spread and the verdict of each goal with measured cells. */
+/**
+ * Returns for each goal with measured cells the median `value` of the rounds, which is a ratio or a difference, the `range` of
+ * their middle half, and the verdict.
+ */
 export function judge(cells) {
   return GOALS.map(withDefaults)
     .filter(({ cell, of, against, againstCell }) => cells[cell]?.[of] && (!against || cells[againstCell]?.[against]))
@@ -82,27 +82,29 @@ export function judge(cells) {
 const withDefaults = (goal) => ({ of: 'ours', againstCell: goal.cell, ...goal });
 
 function judgeGoal(cells, goal) {
-  const { max = Infinity, maxMore = Infinity, stretch = -Infinity } = goal;
-  const result = compare(cells, goal);
-  const isMet = result.ratio <= max && !(result.more > maxMore);
-  const verdict = isMet ? (result.ratio <= stretch ? 'met, stretch goal too' : 'met') : 'missed';
-  return { ...goal, ...result, verdict: whyNotMeasured(cells, goal, result) ?? verdict };
+  const rounds = compareRounds(cells, goal);
+  const range = middleHalf(rounds);
+  return { ...goal, value: median(rounds), range, verdict: whyNotMeasured(cells, goal) ?? verdictOf(range, goal) };
 }
 
-function compare(cells, { cell, of, against, againstCell }) {
-  const values = cells[cell][of];
-  const value = valueOf(cell, values);
-  if (!against) return { ratio: value, spread: 0 };
-  const others = cells[againstCell][against];
-  const rounds = ratio(roundsOf(cell, values), roundsOf(againstCell, others));
-  const other = valueOf(againstCell, others);
-  return { ratio: isCpuTime(cell) ? value / other : rounds.ratio, more: value - other, spread: rounds.spread };
+/** Compares the services in each round, because a temporary slowdown of the machine affects both. */
+function compareRounds(cells, { cell, of, against, againstCell, maxMore }) {
+  const values = roundsOf(cell, cells[cell][of]);
+  if (!against) return values;
+  const others = roundsOf(againstCell, cells[againstCell][against]);
+  return values.map((value, round) => (maxMore === undefined ? value / others[round] : value - others[round]));
 }
 
-function whyNotMeasured(cells, { cell, of, against }, { spread }) {
+function whyNotMeasured(cells, { cell, of, against }) {
   const tooSlow = [of, against].find((name) => cells[cell][name]?.includes(undefined));
-  if (tooSlow) return `not measured: ${titleOf(tooSlow)} cannot sustain the rate`;
-  return spread <= WIDEST_SPREAD ? undefined : `not measured: the rounds spread over ${percent(spread)}`;
+  return tooSlow && `not measured: ${titleOf(tooSlow)} cannot sustain the rate`;
+}
+
+function verdictOf([low, high], { max, maxMore, stretch = -Infinity }) {
+  const limit = maxMore ?? max;
+  if (high <= stretch) return 'met, stretch goal too';
+  if (high <= limit) return 'met';
+  return low > limit ? 'missed' : 'not decided: the rounds differ';
 }
 
 /** Returns the values of every cell and service as lines of text. */
@@ -143,15 +145,18 @@ function statisticsOf(cell) {
 }
 
 export function goalsTable(verdicts) {
-  const rows = verdicts.map(({ cell, of, against, againstCell, max, maxMore, stretch, verdict, ...result }) => [
-    of === 'ours' ? TITLES[cell][0] : `${TITLES[cell][0]}, ${titleOf(of)}`,
-    againstCell === cell ? (against ? titleOf(against) : '') : TITLES[againstCell][0],
-    maxMore === undefined ? number(result.ratio) : difference(result.more),
-    against ? percent(result.spread) : '',
-    `≤ ${max ?? difference(maxMore)}${stretch ? ` (stretch ${stretch})` : ''}`,
-    verdict,
-  ]);
-  return table(['this service', 'beside', 'ratio', 'spread', 'goal', ''], rows);
+  const rows = verdicts.map(({ cell, of, against, againstCell, max, maxMore, stretch, value, range, verdict }) => {
+    const shown = maxMore === undefined ? number : difference;
+    return [
+      of === 'ours' ? TITLES[cell][0] : `${TITLES[cell][0]}, ${titleOf(of)}`,
+      againstCell === cell ? (against ? titleOf(against) : '') : TITLES[againstCell][0],
+      shown(value),
+      against ? range.map(shown).join(' to ') : '',
+      `≤ ${shown(maxMore ?? max)}${stretch ? ` (stretch ${stretch})` : ''}`,
+      verdict,
+    ];
+  });
+  return table(['this service', 'beside', 'ratio', 'middle half', 'goal', ''], rows);
 }
 
 function table(head, rows) {
@@ -162,4 +167,3 @@ function table(head, rows) {
 
 const number = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(3))) : '–');
 const difference = (value) => (value < 0 ? number(value) : `+${number(value)}`);
-const percent = (part) => (Number.isFinite(part) ? `${Math.round(part * 100)} %` : '–');

@@ -11,16 +11,5 @@ export const median = (values) => quantile(values, 0.5);
 /** Returns the lowest of all windows of all rounds. */
 export const minimum = (rounds) => Math.min(...rounds.flat());
 
-/** Returns the interquartile range relative to the median. */
-export function spread(values) {
-  return (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
-}
-
-/**
- * Computes one ratio per round, because a temporary slowdown of the machine affects both values.
- * @returns the median of the ratios, and their spread
- */
-export function ratio(values, others) {
-  const ratios = values.map((value, round) => value / others[round]);
-  return { ratio: median(ratios), spread: spread(ratios) };
-}
+/** Returns the two quartiles that bound the middle half of the values. */
+export const middleHalf = (values) => [quantile(values, 0.25), quantile(values, 0.75)];
