@@ -1,5 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { DeepPartial, ObjectLiteral, Repository } from 'typeorm';
+import type { DeepPartial, EntityMetadata, ObjectLiteral, Repository } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import { queryRows } from './query-rows.js';
 import { setColumn } from './row-mapper.js';
@@ -7,15 +6,16 @@ import { SqlCache } from './sql-cache.js';
 
 interface Statement {
   sql: string;
+  /** The columns with values of the database. */
   returned: ColumnMetadata[];
 }
 
-/** Undefined for rows that need `repository.insert()`. */
-const statements = new SqlCache<Statement | undefined>();
+const statements = new SqlCache<Statement>();
 
 /**
- * Inserts a row with one statement, and returns it with its generated columns. Cascades do not apply: `save()` plans them,
- * which takes most of its CPU time. TypeORM builds the SQL once per set of given columns, instead of once per row.
+ * Inserts a row with one statement, and returns it with its generated columns, as a read would return them. Cascades do not apply:
+ * `save()` plans them, which takes most of its CPU time. TypeORM builds the SQL once per set of given columns, instead of once
+ * per row.
  */
 export async function insertRow<Row extends ObjectLiteral>(
   repository: Repository<Row>,
@@ -27,44 +27,42 @@ export async function insertRow<Row extends ObjectLiteral>(
   const ignored = many.find(({ propertyName }) => row[propertyName] !== undefined);
   if (ignored) throw new Error(`insertRow() does not insert ${ignored.propertyName}: insert them in the transaction`);
 
-  const { driver } = manager.dataSource;
-  const columns = metadata.columns.filter(({ isInsert }) => isInsert);
-  const inserted = columns.map((column) => {
-    const value: unknown = column.getEntityValue(row);
-    return isSql(value) ? value : driver.preparePersistentValue(value, column);
-  });
-  const bound = inserted.filter((value) => value !== undefined);
-  const key = inserted.map((value) => (value === undefined ? 'default' : isSql(value) ? 'sql' : 'bound')).join();
-  const statement = statements.get(metadata, key, () => buildStatement(repository, row, bound));
-  if (!statement) {
+  const columns = metadata.columns.filter(isInserted);
+  if (!isPlain(metadata) || columns.some((column) => typeof column.getEntityValue(row) === 'function')) {
     await repository.insert(row);
     return row;
   }
-  const [raw = {}] = await queryRows(manager.dataSource, statement.sql, bound, queryRunner);
-  for (const column of statement.returned) setColumn(row, column, raw[column.databaseName]);
+  const inserted: unknown[] = columns.map((column) =>
+    manager.dataSource.driver.preparePersistentValue(column.getEntityValue(row), column),
+  );
+  const key = inserted.map((value) => (value === undefined ? 'default' : 'given')).join();
+  const { sql, returned } = statements.get(metadata, key, () => buildStatement(repository, row));
+  const given = inserted.filter((value) => value !== undefined);
+  const [raw] = await queryRows(manager.dataSource, sql, given, queryRunner);
+  if (raw) for (const column of returned) setColumn(row, column, raw[column.databaseName]);
   return row;
 }
 
-/** TypeORM inserts the text that a function returns as SQL. */
-const isSql = (value: unknown) => typeof value === 'function';
+/** As TypeORM decides. */
+const isInserted = ({ isInsert, isGenerated, generationStrategy }: ColumnMetadata) =>
+  isInsert && !(isGenerated && generationStrategy === 'increment');
 
-/** @param bound the values that the caller will bind to the parameters of the statement */
-function buildStatement<Row extends ObjectLiteral>(
-  repository: Repository<Row>,
-  row: Row,
-  bound: unknown[],
-): Statement | undefined {
-  const { beforeInsertListeners, afterInsertListeners, dataSource } = repository.metadata;
-  const listeners = [...beforeInsertListeners, ...afterInsertListeners, ...dataSource.subscribers];
-  const returned = repository.metadata.getInsertionReturningColumns();
-  const [sql, parameters] = repository
+/** Whether the statement of a row contains its values and nothing else. A listener may also change them first. */
+function isPlain({ beforeInsertListeners, afterInsertListeners, dataSource, discriminatorColumn }: EntityMetadata) {
+  const listeners = [beforeInsertListeners, afterInsertListeners, dataSource.subscribers];
+  return !discriminatorColumn && listeners.every(({ length }) => length === 0);
+}
+
+function buildStatement<Row extends ObjectLiteral>({ manager, metadata }: Repository<Row>, row: Row): Statement {
+  const returned = metadata.getInsertionReturningColumns();
+  const [sql] = manager
     .createQueryBuilder()
     .insert()
+    .into(metadata.target)
     .values(row)
     .returning(returned.map(({ propertyPath }) => propertyPath))
     .getQueryAndParameters();
-  const isPlain = listeners.length === 0 && isDeepStrictEqual(parameters, bound);
-  return isPlain ? { sql, returned } : undefined;
+  return { sql, returned };
 }
 
 /** Inserts rows with one statement, such as those that belong to another one. */

@@ -4,17 +4,17 @@ import type { EntityMetadata } from 'typeorm';
 const MAX_STATEMENTS = 200;
 
 /** Keeps statements, because TypeORM would build the SQL again for each call. */
-export class SqlCache<Statement> {
+export class SqlCache<Statement extends string | object> {
   private readonly statements = new WeakMap<EntityMetadata, Map<string, Statement>>();
 
-  /** @param key everything that determines the result of `build`, except the metadata */
+  /** @param key everything that determines the SQL, except the metadata */
   get(metadata: EntityMetadata, key: string, build: () => Statement): Statement {
     const known = this.statements.get(metadata) ?? new Map<string, Statement>();
-    this.statements.set(metadata, known);
-    if (known.has(key)) return known.get(key)!;
-    if (known.size === MAX_STATEMENTS) known.delete(known.keys().next().value!); // the oldest
+    const found = known.get(key);
+    if (found) return found;
     const statement = build();
-    known.set(key, statement);
+    if (known.size === MAX_STATEMENTS) known.delete(known.keys().next().value!); // the oldest
+    this.statements.set(metadata, known.set(key, statement));
     return statement;
   }
 }
