@@ -15,7 +15,7 @@ import { measureLayer } from './layer.mjs';
 import { canDropCaches, cores, isBusy, isPinned, leaveServicesCore } from './machine.mjs';
 import { buildNest, NEST } from './baselines/build.mjs';
 import { checkPlans } from './plans.mjs';
-import { goalsTable, judge, servicesTable, variantsTable } from './report.mjs';
+import { goalsTable, judge, servicesTable, variantsTable, withGoals } from './report.mjs';
 import { answersOf, compareAnswers } from './requests.mjs';
 import { measureRows } from './rows.mjs';
 import { killServices, SERVICES, startService } from './services.mjs';
@@ -38,7 +38,7 @@ const FULL = {
   names: NAMES,
   rounds: 3,
   cold: { starts: 4 },
-  cpu: { rounds: 6, warmUp: 5_000, windows: 12, requests: 200 },
+  cpu: { rounds: 4, warmUp: 10_000, windows: 12, requests: 200 },
   latency: { warmUp: 10, seconds: 6 },
 };
 /** Excludes Fastify, which has no goals. */
@@ -160,11 +160,17 @@ function describeMachine({ version }) {
 }
 
 async function write(results) {
-  const [json, chart] = ['results.json', 'chart.svg'].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+  const names = ['results.json', 'README.md', 'chart.svg'];
+  const [json, readme, chart] = names.map((name) => fileURLToPath(new URL(name, import.meta.url)));
   const text = JSON.stringify(results, rounded);
-  writeFileSync(json, await prettier.format(text, { ...(await prettier.resolveConfig(json)), filepath: json }));
+  await writeFormatted(json, text);
+  await writeFormatted(readme, withGoals(readFileSync(readme, 'utf8'), JSON.parse(text).verdicts));
   writeFileSync(chart, drawChart(JSON.parse(text)));
-  console.log('Results written to template/bench/results.json and chart.svg.');
+  console.log(`Results written to ${names.join(', ')} in template/bench.`);
+}
+
+async function writeFormatted(filepath, text) {
+  writeFileSync(filepath, await prettier.format(text, { ...(await prettier.resolveConfig(filepath)), filepath }));
 }
 
 /** Rounds to the precision of the measurements. */

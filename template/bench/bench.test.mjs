@@ -6,14 +6,16 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer, connect } from 'node:net';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import prettier from 'prettier';
 import { drawChart } from './chart.mjs';
 import { copiedInLastStage } from './layer.mjs';
 import { cpuMeter, openLoop } from './load.mjs';
 import { cpuSeconds, hasCpuTimes } from './machine.mjs';
 import { problemsIn } from './plans.mjs';
 import { startProxy } from './postgres-proxy.mjs';
-import { goalsTable, judge, servicesTable, variantsTable } from './report.mjs';
+import { goalsTable, judge, servicesTable, variantsTable, withGoals } from './report.mjs';
 import { SERVICES } from './services.mjs';
 import { median, middleHalf, minimum, quantile } from './statistics.mjs';
 
@@ -82,7 +84,7 @@ describe('a verdict', () => {
     assert.equal(verdictOf({ variants }, 'ours', 'unsampled'), 'missed');
     assert.match(
       goalsTable(judge({ variants })),
-      /GET by id, MCP tool call +this service +\+700 +\+700 to \+700 +≤ \+800 +met/,
+      /GET by id, MCP tool call +this service +\+700 µs CPU +\+700 to \+700 +≤ \+800 +met/,
     );
     assert.match(variantsTable({ variants }), /tracing, sampled +255 +255 +\+55/);
   });
@@ -237,6 +239,13 @@ test('the chart shows the minimum of CPU times', () => {
     ]),
   );
   assert.match(drawChart({ machine: {}, cells: { get } }), />120</);
+});
+
+test('README.md has the goals of results.json', async () => {
+  const filepath = fileURLToPath(new URL('README.md', import.meta.url));
+  const text = withGoals(read('README.md'), JSON.parse(read('results.json')).verdicts);
+  const expected = await prettier.format(text, { ...(await prettier.resolveConfig(filepath)), filepath });
+  assert.equal(read('README.md'), expected, 'run: npm run bench');
 });
 
 test('chart.svg is the drawing of results.json', () => {

@@ -144,19 +144,28 @@ function statisticsOf(cell) {
   ];
 }
 
-export function goalsTable(verdicts) {
-  const rows = verdicts.map(({ cell, of, against, againstCell, max, maxMore, stretch, value, range, verdict }) => {
-    const shown = maxMore === undefined ? number : difference;
-    return [
-      of === 'ours' ? TITLES[cell][0] : `${TITLES[cell][0]}, ${titleOf(of)}`,
-      againstCell === cell ? (against ? titleOf(against) : '') : TITLES[againstCell][0],
-      shown(value),
-      against ? range.map(shown).join(' to ') : '',
-      `≤ ${shown(maxMore ?? max)}${stretch ? ` (stretch ${stretch})` : ''}`,
-      verdict,
-    ];
-  });
-  return table(['this service', 'beside', 'ratio', 'middle half', 'goal', ''], rows);
+const GOALS_HEAD = ['this service', 'compared with', 'value', 'middle half', 'goal', 'verdict'];
+
+export const goalsTable = (verdicts) => table(GOALS_HEAD, verdicts.map(goalRow));
+
+/** Returns the text of README.md with a table of these goals. */
+export function withGoals(readme, verdicts) {
+  const rows = [GOALS_HEAD, GOALS_HEAD.map(() => '--'), ...verdicts.map(goalRow)];
+  const goals = rows.map((row) => `| ${row.join(' | ')} |`).join('\n');
+  return readme.replace(/(?<=<!-- goals -->\n)[^]*(?=<!-- \/goals -->)/, () => `\n${goals}\n\n`);
+}
+
+function goalRow({ cell, of, against, againstCell, max, maxMore, stretch, value, range, verdict }) {
+  const shown = maxMore === undefined ? number : difference;
+  const unit = against && maxMore === undefined ? '' : ` ${TITLES[cell][1]}`;
+  return [
+    of === 'ours' ? TITLES[cell][0] : `${TITLES[cell][0]}, ${titleOf(of)}`,
+    againstCell === cell ? (against ? titleOf(against) : '') : TITLES[againstCell][0],
+    `${shown(value)}${unit}`.trimEnd(),
+    against ? range.map(shown).join(' to ') : '',
+    `≤ ${shown(maxMore ?? max)}${stretch ? ` (stretch ${stretch})` : ''}`,
+    verdict,
+  ];
 }
 
 function table(head, rows) {

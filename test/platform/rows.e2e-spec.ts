@@ -413,7 +413,7 @@ describe('insertRow', () => {
     expect(afterInsert).toHaveBeenCalledTimes(1);
   });
 
-  it('stores the type of the entity, whatever type is given', async () => {
+  it('stores the type of the entity, regardless of the given one', async () => {
     const students = dataSource.getRepository(Student);
     for (const type of ['student', 'teacher']) await insertRow(students, { type });
     expect(await students.find()).toMatchObject([{ type: 'student' }, { type: 'student' }]);
