@@ -342,7 +342,10 @@ describe('insertRow', () => {
     await rows().insert(expected as never); // its type does not allow unknown
     return expected;
   };
-  afterEach(() => rows().delete({ id: Not(row.id) }));
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await rows().delete({ id: Not(row.id) });
+  });
 
   it('returns what a read returns, and stores what insert() stores, for every column type', async () => {
     const { secret, ...inserted } = await insertRow(rows(), VALUES);
@@ -380,7 +383,6 @@ describe('insertRow', () => {
     expect(await countBuilds({ deletedAt: new Date(0) })).toBe(1);
     expect(await countBuilds({ deletedAt: new Date(1), quoted: 8 })).toBe(0);
     expect(await countBuilds({ deletedAt: new Date(1), version: 2 })).toBe(1);
-    build.mockRestore();
   });
 
   it('inserts the reference of a relation', async () => {
@@ -408,8 +410,11 @@ describe('insertRow', () => {
     await insertRow(rows(), VALUES);
     const afterInsert = jest.fn<() => void>();
     dataSource.subscribers.push({ afterInsert });
-    await insertRow(rows(), VALUES);
-    dataSource.subscribers.pop();
+    try {
+      await insertRow(rows(), VALUES);
+    } finally {
+      dataSource.subscribers.pop();
+    }
     expect(afterInsert).toHaveBeenCalledTimes(1);
   });
 
@@ -423,9 +428,11 @@ describe('insertRow', () => {
     await database.query(`
       CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
       CREATE TRIGGER skip BEFORE INSERT ON every_type FOR EACH ROW EXECUTE FUNCTION skip()`);
-    const skipped = await insertRow(rows(), { ...VALUES, id: UNKNOWN });
-    await database.query('DROP TRIGGER skip ON every_type');
-    expect(skipped).toMatchObject({ ...VALUES, id: UNKNOWN });
+    try {
+      expect(await insertRow(rows(), { ...VALUES, id: UNKNOWN })).toMatchObject({ ...VALUES, id: UNKNOWN });
+    } finally {
+      await database.query('DROP TRIGGER skip ON every_type');
+    }
     expect(await findById(rows(), UNKNOWN)).toBeNull();
   });
 

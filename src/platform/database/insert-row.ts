@@ -28,13 +28,14 @@ export async function insertRow<Row extends ObjectLiteral>(
   if (ignored) throw new Error(`insertRow() does not insert ${ignored.propertyName}: insert them in the transaction`);
 
   const columns = metadata.columns.filter(isInserted);
-  if (!isPlain(metadata) || columns.some((column) => typeof column.getEntityValue(row) === 'function')) {
+  const properties: unknown[] = columns.map((column) => column.getEntityValue(row));
+  // TypeORM inserts the text that a function returns as SQL.
+  if (!isPlain(metadata) || properties.some((value) => typeof value === 'function')) {
     await repository.insert(row);
     return row;
   }
-  const inserted: unknown[] = columns.map((column) =>
-    manager.dataSource.driver.preparePersistentValue(column.getEntityValue(row), column),
-  );
+  const { driver } = manager.dataSource;
+  const inserted: unknown[] = columns.map((column, index) => driver.preparePersistentValue(properties[index], column));
   const key = inserted.map((value) => (value === undefined ? 'default' : 'given')).join();
   const { sql, returned } = statements.get(metadata, key, () => buildStatement(repository, row));
   const given = inserted.filter((value) => value !== undefined);
