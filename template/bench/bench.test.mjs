@@ -246,6 +246,7 @@ test('README.md has the goals of results.json', async () => {
   const text = withGoals(read('README.md'), JSON.parse(read('results.json')).verdicts);
   const expected = await prettier.format(text, { ...(await prettier.resolveConfig(filepath)), filepath });
   assert.equal(read('README.md'), expected, 'run: npm run bench');
+  assert.match(expected, /<!-- goals -->\n\n\| this service /);
 });
 
 test('chart.svg is the drawing of results.json', () => {
